@@ -1,0 +1,1 @@
+"""The actuator's door to the operating system: fresh facts, and typed changes."""

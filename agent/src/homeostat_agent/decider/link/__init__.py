@@ -1,0 +1,1 @@
+"""How the decider talks to the controller."""

@@ -1,0 +1,1 @@
+"""What the decider reads of the endpoint at each period."""

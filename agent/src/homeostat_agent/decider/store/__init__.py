@@ -1,0 +1,1 @@
+"""What the decider keeps on disk."""

@@ -1,0 +1,1 @@
+"""What tells the decider at once, between two samples."""

@@ -1,0 +1,1 @@
+"""Governs a fleet: identities, policies, approvals, and what became of them."""

@@ -1,0 +1,1 @@
+"""Builds, evaluates and packages the on-device model."""
