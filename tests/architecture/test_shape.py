@@ -61,7 +61,9 @@ def test_functions_are_short(distribution: str):
 
 
 def test_files_are_short():
-    long = {str(path.relative_to(ROOT)): n for path in sources() if (n := len(path.read_text().splitlines())) > FILE_MAX}
+    long = {
+        str(path.relative_to(ROOT)): n for path in sources() if (n := len(path.read_text().splitlines())) > FILE_MAX
+    }
     assert long == {}
 
 
@@ -94,7 +96,9 @@ def test_no_name_that_excludes_nothing():
     for path in sources():
         tree = ast.parse(path.read_text(encoding="utf-8"))
         names = [path.stem, path.parent.name]
-        names += [n.name for n in ast.walk(tree) if isinstance(n, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)]
+        names += [
+            n.name for n in ast.walk(tree) if isinstance(n, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        ]
         snake = [re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name) for name in names]
         bad += [f"{path.relative_to(ROOT)}: {name}" for name in snake if BANNED_NAMES.search(name)]
     assert bad == []
