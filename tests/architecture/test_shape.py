@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from homeostat_agent.actuator.actions import ACTIONS
 
 from homeostat import catalogue
+from homeostat_agent.actuator.actions import ACTIONS
 
 ROOT = Path(__file__).parents[2]
 DISTRIBUTIONS = {
