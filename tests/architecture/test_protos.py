@@ -14,7 +14,7 @@ def breaking(changed: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, capture_output=True, text=True, check=False)
 
 
-def test_a_field_of_another_type_is_refused(tmp_path: Path):
+def test_a_field_of_another_type_is_refused(tmp_path: Path) -> None:
     changed = shutil.copytree(ROOT / "protos", tmp_path / "protos")
     file = changed / "homeostat" / "wire" / "v1" / "policy.proto"
     text = file.read_text()
@@ -25,7 +25,7 @@ def test_a_field_of_another_type_is_refused(tmp_path: Path):
     assert "revision" in found.stdout + found.stderr
 
 
-def test_a_new_field_is_allowed(tmp_path: Path):
+def test_a_new_field_is_allowed(tmp_path: Path) -> None:
     changed = shutil.copytree(ROOT / "protos", tmp_path / "protos")
     file = changed / "homeostat" / "wire" / "v1" / "policy.proto"
     text = file.read_text()

@@ -50,7 +50,7 @@ def functions(path: Path) -> Iterator[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
-def test_functions_are_short(distribution: str):
+def test_functions_are_short(distribution: str) -> None:
     lengths = dict(one for path in sources(DISTRIBUTIONS[distribution]) for one in functions(path))
     if not lengths:
         pytest.fail(f"{distribution} has no function")
@@ -60,14 +60,14 @@ def test_functions_are_short(distribution: str):
     assert ordered[int(len(ordered) * 0.95)] <= FUNCTION_P95_MAX
 
 
-def test_files_are_short():
+def test_files_are_short() -> None:
     long = {
         str(path.relative_to(ROOT)): n for path in sources() if (n := len(path.read_text().splitlines())) > FILE_MAX
     }
     assert long == {}
 
 
-def test_every_source_file_has_its_test_file():
+def test_every_source_file_has_its_test_file() -> None:
     missing = []
     for distribution, folder in DISTRIBUTIONS.items():
         for path in sources(folder):
@@ -80,7 +80,7 @@ def test_every_source_file_has_its_test_file():
     assert missing == []
 
 
-def test_every_test_file_has_its_source_file():
+def test_every_test_file_has_its_source_file() -> None:
     orphans = []
     for distribution, folder in DISTRIBUTIONS.items():
         for path in (ROOT / "tests" / distribution).rglob("test_*.py"):
@@ -91,7 +91,7 @@ def test_every_test_file_has_its_source_file():
     assert orphans == []
 
 
-def test_no_name_that_excludes_nothing():
+def test_no_name_that_excludes_nothing() -> None:
     bad = []
     for path in sources():
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -104,22 +104,22 @@ def test_no_name_that_excludes_nothing():
     assert bad == []
 
 
-def test_every_module_says_why_it_exists():
+def test_every_module_says_why_it_exists() -> None:
     without = [str(p.relative_to(ROOT)) for p in sources() if not ast.get_docstring(ast.parse(p.read_text()))]
     assert without == []
 
 
-def test_the_pure_contract_names_every_pure_module():
+def test_the_pure_contract_names_every_pure_module() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     contract = next(c for c in settings["tool"]["importlinter"]["contracts"] if c["name"] == "The domain is pure")
     modules = {f"homeostat.{p.stem}" for p in (ROOT / DISTRIBUTIONS["domain"]).glob("*.py") if p.stem != "__init__"}
     assert set(contract["source_modules"]) == modules
 
 
-def test_the_actuator_can_do_just_what_the_catalogue_lists():
+def test_the_actuator_can_do_just_what_the_catalogue_lists() -> None:
     assert set(ACTIONS) == set(catalogue.ACTIONS)
 
 
-def test_every_verifier_that_an_action_names_exists():
+def test_every_verifier_that_an_action_names_exists() -> None:
     for spec in catalogue.ACTIONS.values():
         assert catalogue.VERIFIERS[spec.verifier].subject_kind is spec.subject_kind
