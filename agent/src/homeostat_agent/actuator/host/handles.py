@@ -1,0 +1,59 @@
+"""Signals to exactly one process or its group, through a pidfd that was checked after it was opened.
+
+Between reading a pid and signalling it, the process may end and its number may come to name another. A pidfd names the
+process it was opened for; opened first and checked against the start time then, it cannot be the wrong one.
+"""
+
+import errno
+import os
+import select
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from homeostat_agent.actuator.host import process_table
+
+# pidfd_send_signal's flag of Linux 6.9 for the process group that the process leads.
+_TO_GROUP = 4
+
+
+@contextmanager
+def handle(pid: int, started: int) -> Iterator[int | None]:
+    """Give a pidfd that is surely of the process that `started` then, or None when that one has ended."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        yield None
+        return
+    try:
+        found = process_table.process(pid)
+        yield descriptor if found is not None and found.started == started else None
+    finally:
+        os.close(descriptor)
+
+
+def send(descriptor: int, number: signal.Signals) -> None:
+    """Signal the process; one that has ended gets nothing. Raises PermissionError."""
+    with suppress(ProcessLookupError):
+        signal.pidfd_send_signal(descriptor, number)
+
+
+def send_to_group(descriptor: int, number: signal.Signals) -> bool:
+    """Signal the process's whole group, even when its leader has ended; return False where the kernel cannot."""
+    try:
+        signal.pidfd_send_signal(descriptor, number, None, _TO_GROUP)
+    except ProcessLookupError:
+        return True
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return False
+    return True
+
+
+def ends(descriptor: int, deadline: float) -> bool:
+    """Wait until the process has ended, and say whether that came before `deadline` on the monotonic clock."""
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
+    return bool(poller.poll(max(0.0, deadline - time.monotonic()) * 1000))
