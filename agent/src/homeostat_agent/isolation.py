@@ -42,7 +42,12 @@ def ask(module: str, arguments: tuple[str, ...], request: bytes, timeout_s: floa
     Arguments are seen by every user of the endpoint: they carry no secret. The environment is empty. Blocks up to
     `timeout_s` seconds, then ends the child. Raises ChildError when there is no well-formed answer.
     """
-    argv = [sys.executable, "-I", "-m", module, *arguments]
+    return ask_program([sys.executable, "-I", "-m", module, *arguments], request, timeout_s)
+
+
+def ask_program(argv: list[str], request: bytes, timeout_s: float) -> Answer:
+    """Do the same with any program that answers as `serve` does."""
+    name = argv[3] if argv[2:3] == ["-m"] else argv[0]
     try:
         child = subprocess.Popen(
             argv,
@@ -53,7 +58,7 @@ def ask(module: str, arguments: tuple[str, ...], request: bytes, timeout_s: floa
             cwd=os.path.abspath(os.sep),  # noqa: PTH100  # pathlib is not needed here otherwise
         )
     except OSError as error:
-        raise ChildError(f"{module} cannot be started: {error.strerror}") from error
+        raise ChildError(f"{name} cannot be started: {error.strerror}") from error
     expired = threading.Event()
     timer = threading.Timer(timeout_s, _end, (child, expired))
     timer.daemon = True
@@ -63,8 +68,8 @@ def ask(module: str, arguments: tuple[str, ...], request: bytes, timeout_s: floa
     finally:
         timer.cancel()
     if expired.is_set():
-        raise ChildError(f"{module} did not answer within {timeout_s:g} s")
-    return _parse(module, output, code)
+        raise ChildError(f"{name} did not answer within {timeout_s:g} s")
+    return _parse(name, output, code)
 
 
 def serve(answer: Callable[[bytes], bytes], request_bytes_max: int) -> int:
@@ -133,15 +138,15 @@ def _write(pipe: IO[bytes], request: bytes) -> None:
         pass  # the child ended first; its exit code and output say the rest
 
 
-def _parse(module: str, output: bytes, code: int) -> Answer:
+def _parse(name: str, output: bytes, code: int) -> Answer:
     if code != 0:
-        raise ChildError(f"{module} ended with {code}")
+        raise ChildError(f"{name} ended with {code}")
     if len(output) > ANSWER_BYTES_MAX + 1:
-        raise ChildError(f"{module} answered more than {ANSWER_BYTES_MAX} bytes")
+        raise ChildError(f"{name} answered more than {ANSWER_BYTES_MAX} bytes")
     if output[:1] == _DONE:
         return Answer(body=output[1:])
     if output[:1] == _REFUSED:
         reason = output[1:].decode(errors="replace")[:REASON_CHARACTERS_MAX]
         if reason and reason.isprintable():
             return Answer(refusal=reason)
-    raise ChildError(f"{module} gave an answer that is none")
+    raise ChildError(f"{name} gave an answer that is none")

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from google.protobuf.message import DecodeError
-from homeostat.wire.v1 import policy_pb2
 
+from homeostat.wire.v1 import policy_pb2
 from homeostat_agent.verification import SIGNED_BYTES_MAX, TRUSTED_KEYS_BYTES_MAX, Refused, Verified
 
 TAGS = {"policy": b"homeostat-policy-v1", "grant": b"homeostat-grant-v1"}

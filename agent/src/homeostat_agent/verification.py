@@ -29,9 +29,13 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Not vouched for, or not to be known; the reason is a sentence."""
+    """Not vouched for, or not to be known; the reason is a sentence.
+
+    `sure` is False where the check itself did not come to its end: another try may say otherwise.
+    """
 
     reason: str
+    sure: bool = True
 
 
 def verify_in_child(kind: Kind, signed: bytes, trusted_keys: bytes, timeout_s: float = TIMEOUT_S) -> Verified | Refused:
@@ -47,10 +51,10 @@ def verify_in_child(kind: Kind, signed: bytes, trusted_keys: bytes, timeout_s: f
     try:
         answer = isolation.ask("homeostat_agent.verification_child", (kind,), request, timeout_s)
     except isolation.ChildError as error:
-        return Refused(f"The signed {kind} could not be verified: {error}.")
+        return Refused(f"The signed {kind} could not be verified: {error}.", sure=False)
     if answer.refusal:
         return Refused(answer.refusal)
     # What was signed is inside what was sent, or the answer is made up.
     if answer.body not in signed:
-        return Refused(f"The signed {kind} could not be verified: the payload returned is not the one sent.")
+        return Refused(f"The signed {kind} could not be verified: its payload came back changed.", sure=False)
     return Verified(answer.body)
