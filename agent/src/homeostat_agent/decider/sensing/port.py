@@ -24,8 +24,9 @@ class ServiceStatus(StrEnum):
 class ServiceReading:
     """One declared service now. `pid` is 0 unless RUNNING.
 
-    `stopped` says that its main process is stopped by a signal or traced; `memory_bytes` and `cpu_s` are of the whole
-    group; `answers` is None where no probe is declared.
+    `stopped` says that its main process is stopped by a signal (a traced one is not: a person is looking at it);
+    `memory_bytes` and `cpu_s` are of the whole group. `answers` is None where no probe is declared or this process has
+    not been asked yet; `answer_detail` says what the probe saw and `answer_age_s` how many seconds ago.
     """
 
     name: str
@@ -36,6 +37,8 @@ class ServiceReading:
     memory_bytes: int = 0
     cpu_s: float = 0.0
     answers: bool | None = None
+    answer_detail: str = ""
+    answer_age_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +65,17 @@ class FolderReading:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Everything of one period."""
+    """Everything of one period.
+
+    `disk_fullest` and `inodes_fullest` are the mount points that disk.used.max and disk.inodes.max were measured at.
+    """
 
     sample: Sample
     services: tuple[ServiceReading, ...] = ()
     processes: tuple[ProcessReading, ...] = ()
     folders: tuple[FolderReading, ...] = ()
+    disk_fullest: str = ""
+    inodes_fullest: str = ""
 
 
 class Host(Protocol):
