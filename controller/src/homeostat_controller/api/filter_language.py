@@ -6,10 +6,9 @@ their field's kind.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from difflib import get_close_matches
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from types import MappingProxyType
 
 FILTER_CHARACTERS_MAX = 500
@@ -32,7 +31,7 @@ class Kind(StrEnum):
 
 
 class Operator(StrEnum):
-    """How a value is held against a field. An age of `<1h` means: less than an hour ago."""
+    """How a value is held against a field. An age `<1h` means: less than an hour ago."""
 
     IS = ""
     AT_MOST = "<="
@@ -43,12 +42,11 @@ class Operator(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One name that may stand before the colon. `words` says that a bare word is searched for in it."""
+    """One name that may stand before the colon."""
 
     name: str
     kind: Kind = Kind.TEXT
     choices: tuple[str, ...] = ()
-    words: bool = False
 
 
 Value = str | float | timedelta
@@ -82,34 +80,42 @@ class FilterError(ValueError):
 
 
 ENDPOINT_FIELDS = (
-    Field("name", words=True),
-    Field("status", Kind.CHOICE, ("ok", "degraded", "healing", "waiting", "observing", "offline")),
+    Field("name"),
+    Field("status", Kind.CHOICE, ("ok", "degraded", "healing", "waiting", "observing", "unknown", "offline")),
+    Field("standing", Kind.CHOICE, ("active", "frozen", "revoked")),
     Field("organisation"),
-    Field("site", words=True),
-    Field("group", words=True),
-    Field("os", words=True),
+    Field("site"),
+    Field("group"),
+    Field("os"),
     Field("agent"),
     Field("policy"),
     Field("last_seen", Kind.AGE),
     Field("open_incidents", Kind.NUMBER),
 )
 INCIDENT_FIELDS = (
-    Field("endpoint", words=True),
-    Field("fault", words=True),
-    Field("subject", words=True),
+    Field("endpoint"),
+    Field("endpoint_id"),
+    Field("fault"),
+    Field("subject"),
     Field(
-        "status", Kind.CHOICE, ("open", "healed", "rolled-back", "unverified", "failed", "refused", "waiting", "closed")
+        "status", Kind.CHOICE, ("open", "waiting", "closed", "healed", "rolled-back", "unverified", "failed", "refused")
     ),
+    Field("decision", Kind.CHOICE, ("act", "ask", "shadow", "observe", "escalate")),
     Field("site"),
     Field("group"),
     Field("opened", Kind.AGE),
+    Field("closed", Kind.AGE),
     Field("confidence", Kind.NUMBER),
 )
 APPROVAL_FIELDS = (
-    Field("endpoint", words=True),
-    Field("playbook", words=True),
-    Field("status", Kind.CHOICE, ("waiting", "approved", "denied", "expired", "used", "void")),
+    Field("endpoint"),
+    Field("endpoint_id"),
+    Field("incident"),
+    Field("playbook"),
+    Field("status", Kind.CHOICE, ("waiting", "approved", "used", "denied", "expired", "void")),
     Field("risk", Kind.CHOICE, ("low", "medium", "high")),
+    Field("site"),
+    Field("group"),
     Field("created", Kind.AGE),
 )
 
@@ -134,12 +140,6 @@ def parse(text: str, fields: tuple[Field, ...]) -> Filter:
 def write(wanted: Filter) -> str:
     """Return the text that parses to `wanted`."""
     return " ".join(_written(term) for term in wanted.terms)
-
-
-def matches(wanted: Filter, record: Mapping[str, object], fields: tuple[Field, ...], now: datetime) -> bool:
-    """Say whether a record (field name → text, number, aware time or None) is selected; labels are `label.NAME`."""
-    searched = tuple(field.name for field in fields if field.words)
-    return all(_holds(term, record, searched, now) is not term.negated for term in wanted.terms)
 
 
 def _words(text: str) -> Iterator[tuple[int, str]]:
@@ -264,34 +264,3 @@ def _written_value(value: Value, *, bare: bool) -> str:
         return f"{value:f}".rstrip("0").removesuffix(".") if abs(value) < 1e15 else f"{value:.0f}"  # no exponent
     special = value[0] in "-<>=" or (bare and ":" in value) or any(c.isspace() or c in _TO_QUOTE for c in value)
     return f'"{value}"' if special else value
-
-
-def _holds(term: Term, record: Mapping[str, object], searched: tuple[str, ...], now: datetime) -> bool:
-    if not term.field:
-        word = str(term.values[0]).lower()
-        return any(word in str(record.get(name) or "").lower() for name in searched)
-    found = record.get(term.field)
-    return found is not None and any(_fits(term.operator, value, found, now) for value in term.values)
-
-
-def _fits(operator: Operator, value: Value, found: object, now: datetime) -> bool:
-    if isinstance(value, str):
-        # `*` is the only wildcard; fnmatch knows two more.
-        pattern = value.lower().replace("[", "[[]").replace("?", "[?]")
-        return fnmatchcase(str(found).lower(), pattern)
-    if isinstance(value, timedelta) and isinstance(found, datetime):
-        return _ORDER[operator]((now - found).total_seconds(), value.total_seconds())
-    if isinstance(value, float) and isinstance(found, int | float):
-        return _ORDER[operator](float(found), value)
-    return False
-
-
-_ORDER: Mapping[Operator, Callable[[float, float], bool]] = MappingProxyType(
-    {
-        Operator.IS: lambda one, other: one == other,
-        Operator.AT_MOST: lambda one, other: one <= other,
-        Operator.AT_LEAST: lambda one, other: one >= other,
-        Operator.BELOW: lambda one, other: one < other,
-        Operator.ABOVE: lambda one, other: one > other,
-    }
-)
