@@ -19,6 +19,7 @@ from homeostat_agent.decider.store.policies import (
 )
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+JUDGE = b"judge"
 
 
 def policy(revision: int, name: str = "web", content: str = "") -> StoredPolicy:
@@ -40,7 +41,7 @@ def store(connection: sqlite3.Connection) -> PolicyStore:
 
 def names(store: PolicyStore) -> tuple[int, int, int, int]:
     """Revisions of offered, active, last good and rejected; 0 where there is none."""
-    status = store.status()
+    status = store.status(JUDGE)
     return (
         status.offered.revision,
         status.active.revision,
@@ -52,7 +53,7 @@ def names(store: PolicyStore) -> tuple[int, int, int, int]:
 def test_nothing_was_accepted_at_first(store: PolicyStore) -> None:
     assert store.active() is None
     assert names(store) == (0, 0, 0, 0)
-    assert store.fall_back("why", NOW) is None
+    assert store.fall_back("why", NOW, JUDGE) is None
 
 
 def test_the_active_policy_becomes_the_last_good_one(store: PolicyStore) -> None:
@@ -98,30 +99,36 @@ def test_names_with_a_floor_are_bounded(store: PolicyStore) -> None:
 
 def test_a_rejection_is_remembered_by_content_and_leaves_the_active_one_alone(store: PolicyStore) -> None:
     store.accept(policy(1))
-    store.reject(policy(2).ref, "It is unwise.", NOW)
+    store.reject(policy(2).ref, "It is unwise.", NOW, JUDGE)
     assert names(store) == (0, 1, 1, 2)
-    status = store.status().rejected
+    status = store.status(JUDGE).rejected
     assert (status.reason, status.at.ToDatetime(UTC)) == ("It is unwise.", NOW)
-    assert store.rejection(policy(2).ref.sha256) == "It is unwise."
-    assert store.rejection(policy(3).ref.sha256) == ""
+    assert store.rejection(policy(2).ref.sha256, JUDGE) == "It is unwise."
+    assert store.rejection(policy(3).ref.sha256, JUDGE) == ""
+
+
+def test_another_judge_is_not_bound_by_a_rejection(store: PolicyStore) -> None:
+    store.reject(policy(2).ref, "It is unwise.", NOW, JUDGE)
+    assert store.rejection(policy(2).ref.sha256, b"other") == ""
+    assert not store.status(b"other").HasField("rejected")
 
 
 def test_rejections_are_bounded(store: PolicyStore) -> None:
     for revision in range(1, REJECTIONS_MAX + 2):
-        store.reject(policy(revision).ref, "no", NOW)
-    assert store.rejection(policy(1).ref.sha256) == ""
-    assert store.rejection(policy(2).ref.sha256) == "no"
-    store.reject(policy(2).ref, "still no", NOW)
+        store.reject(policy(revision).ref, "no", NOW, JUDGE)
+    assert store.rejection(policy(1).ref.sha256, JUDGE) == ""
+    assert store.rejection(policy(2).ref.sha256, JUDGE) == "no"
+    store.reject(policy(2).ref, "still no", NOW, JUDGE)
     assert names(store)[3] == 2
 
 
 def test_falling_back_rejects_the_active_one_and_keeps_the_floor(store: PolicyStore) -> None:
     store.accept(policy(1))
     store.accept(policy(2))
-    assert store.fall_back("It broke.", NOW) == policy(1)
+    assert store.fall_back("It broke.", NOW, JUDGE) == policy(1)
     assert names(store) == (0, 1, 1, 2)
     assert store.why_below_floor(policy(1).ref)
-    assert store.fall_back("This too.", NOW) is None
+    assert store.fall_back("This too.", NOW, JUDGE) is None
     assert names(store) == (0, 0, 0, 1)
 
 

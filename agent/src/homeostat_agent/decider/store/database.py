@@ -26,7 +26,7 @@ MIGRATIONS = (
         first_sequence INTEGER NOT NULL, next_sequence INTEGER NOT NULL, previous_hash BLOB NOT NULL,
         head_hash BLOB NOT NULL, record_bytes INTEGER NOT NULL, telemetry_bytes INTEGER NOT NULL,
         telemetry_dropped INTEGER NOT NULL) STRICT;
-    INSERT INTO spool_chain VALUES (1, '', 0, 1, 1, zeroblob(32), zeroblob(32), 0, 0, 0);
+    INSERT INTO spool_chain VALUES (1, '', 0, 1, 1, x'', x'', 0, 0, 0);
     CREATE TABLE spool_record (sequence INTEGER PRIMARY KEY, body BLOB NOT NULL, hash BLOB NOT NULL) STRICT;
     CREATE TABLE spool_telemetry (id INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL) STRICT;
 
@@ -36,7 +36,7 @@ MIGRATIONS = (
     CREATE TABLE policy_floor (name TEXT PRIMARY KEY, revision INTEGER NOT NULL, sha256 BLOB NOT NULL) STRICT;
     CREATE TABLE policy_rejection (
         id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, revision INTEGER NOT NULL,
-        sha256 BLOB NOT NULL UNIQUE, reason TEXT NOT NULL, at_us INTEGER NOT NULL) STRICT;
+        sha256 BLOB NOT NULL UNIQUE, reason TEXT NOT NULL, at_us INTEGER NOT NULL, judge BLOB NOT NULL) STRICT;
 
     CREATE TABLE incident (
         id TEXT PRIMARY KEY, opened_us INTEGER NOT NULL, closed_us INTEGER, how TEXT NOT NULL,
@@ -107,7 +107,7 @@ def is_damage(error: BaseException) -> bool:
 def _is_new(path: Path) -> bool:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Made here and not by SQLite, so that nobody else can ever read it; the log files take over its mode.
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     return path.stat().st_size == 0
 
 

@@ -1,7 +1,8 @@
 """Which policy decides here, which one did before, and which will never be taken.
 
 A policy name's floor only rises, and what is active was at or above it when it was accepted. Content is kept as it
-was signed, so that it can be verified again at every start.
+was signed, so that it can be verified again at every start. A rejection holds for the judge that made it: an agent of
+another version, with other trusted keys or other labels, may see it otherwise.
 """
 
 import sqlite3
@@ -43,7 +44,10 @@ class StoredPolicy:
 
 
 class PolicyStore:
-    """Policies over an open store; every call belongs to the transaction of its caller."""
+    """Policies over an open store; every call belongs to the transaction of its caller.
+
+    A `judge` is a digest of what rejections depend on beside the content.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -72,18 +76,20 @@ class PolicyStore:
         self._raise_floor(policy.ref)
         self._forget_unused_content()
 
-    def reject(self, ref: PolicyRef, reason: str, at: datetime) -> None:
+    def reject(self, ref: PolicyRef, reason: str, at: datetime, judge: bytes) -> None:
         """Note that a content is refused for good. What is active stays active."""
+        at_us = (at - _EPOCH) // timedelta(microseconds=1)
         self._connection.execute(
-            "INSERT OR REPLACE INTO policy_rejection (name, revision, sha256, reason, at_us) VALUES (?, ?, ?, ?, ?)",
-            (ref.name, ref.revision, ref.sha256, reason, (at - _EPOCH) // timedelta(microseconds=1)),
+            "INSERT OR REPLACE INTO policy_rejection (name, revision, sha256, reason, at_us, judge) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (ref.name, ref.revision, ref.sha256, reason, at_us, judge),
         )
         self._connection.execute(
             "DELETE FROM policy_rejection WHERE id NOT IN (SELECT id FROM policy_rejection ORDER BY id DESC LIMIT ?)",
             (REJECTIONS_MAX,),
         )
 
-    def fall_back(self, reason: str, at: datetime) -> StoredPolicy | None:
+    def fall_back(self, reason: str, at: datetime, judge: bytes) -> StoredPolicy | None:
         """Reject the active policy and return to the last good one; None where there is no other.
 
         For content that was accepted and then proved unusable. The floor stays: only a newer revision replaces it.
@@ -91,7 +97,7 @@ class PolicyStore:
         active, last_good = self._role("active"), self._role("last_good")
         if active is None:
             return None
-        self.reject(active, reason, at)
+        self.reject(active, reason, at, judge)
         if last_good is None or last_good.sha256 == active.sha256:
             self._connection.execute("DELETE FROM policy_role WHERE role IN ('active', 'last_good')")
             return None
@@ -106,9 +112,11 @@ class PolicyStore:
         row = self._connection.execute("SELECT signed FROM policy_content WHERE sha256 = ?", (ref.sha256,)).fetchone()
         return StoredPolicy(ref, row[0]) if row else None
 
-    def rejection(self, sha256: bytes) -> str:
-        """Return why a content was refused for good, or nothing."""
-        row = self._connection.execute("SELECT reason FROM policy_rejection WHERE sha256 = ?", (sha256,)).fetchone()
+    def rejection(self, sha256: bytes, judge: bytes) -> str:
+        """Return why this judge refused a content for good, or nothing."""
+        row = self._connection.execute(
+            "SELECT reason FROM policy_rejection WHERE sha256 = ? AND judge = ?", (sha256, judge)
+        ).fetchone()
         return str(row[0]) if row else ""
 
     def why_below_floor(self, ref: PolicyRef) -> str:
@@ -126,15 +134,17 @@ class PolicyStore:
             return f"Revision {ref.revision} of {ref.name} was accepted before with other content."
         return ""
 
-    def status(self) -> link_pb2.PolicyStatus:
-        """Return all of it as the controller wants to know it."""
+    def status(self, judge: bytes) -> link_pb2.PolicyStatus:
+        """Return all of it as the controller wants to know it, with the last content that this judge refused."""
         status = link_pb2.PolicyStatus()
         for role, field in (("offered", status.offered), ("active", status.active), ("last_good", status.last_good)):
             ref = self._role(role)
             if ref is not None:
                 field.CopyFrom(ref.to_wire())
         row = self._connection.execute(
-            "SELECT name, revision, sha256, reason, at_us FROM policy_rejection ORDER BY id DESC LIMIT 1"
+            "SELECT name, revision, sha256, reason, at_us FROM policy_rejection WHERE judge = ? "
+            "ORDER BY id DESC LIMIT 1",
+            (judge,),
         ).fetchone()
         if row is not None:
             status.rejected.policy.CopyFrom(PolicyRef(*row[:3]).to_wire())

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 
-GENESIS = bytes(32)
+# The hash before an endpoint's first record.
+GENESIS = b""
 RECORD_BYTES_MAX = 256 << 10
 # What SQLite adds to a body: its hash, number and page overhead, rounded up.
 ROW_BYTES = 64
