@@ -85,7 +85,10 @@ def _engine(url: URL) -> Engine:
         )
     if not url.database or url.database == ":memory:":
         raise Invalid("an SQLite database needs a file: sqlite:///path")
-    Path(url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = Path(url.database)
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # Made before SQLite does, which would let others read it; the files beside it take their mode from this one.
+    file.touch(mode=0o600)
     engine = create_engine(
         url,
         pool_size=CONNECTIONS_MAX,

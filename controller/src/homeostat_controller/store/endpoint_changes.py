@@ -16,26 +16,24 @@ _LABELS = table(EndpointLabel)
 
 
 @dataclass(frozen=True, slots=True)
+class Certificate:
+    """The certificate an endpoint has now. `public_key` is the SHA-256 of the SubjectPublicKeyInfo, hex."""
+
+    public_key: str
+    serial: str
+    not_after: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class NewEndpoint:
-    """What enrolment knows. `public_key` is the SHA-256 of the SubjectPublicKeyInfo, hex."""
+    """What enrolment knows. `facts` is the wire's EndpointFacts as JSON."""
 
     id: str
     group: GroupView
     name: str
     labels: Mapping[str, str]
     facts: Mapping[str, Any]
-    public_key: str
-    certificate_serial: str
-    certificate_not_after: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """The certificate an endpoint has now."""
-
-    public_key: str
-    serial: str
-    not_after: datetime
+    certificate: Certificate
 
 
 def add(connection: Connection, new: NewEndpoint, now: datetime) -> None:
@@ -47,9 +45,7 @@ def add(connection: Connection, new: NewEndpoint, now: datetime) -> None:
         "group_id": new.group.id,
         "name": new.name,
         "labels": dict(new.labels),
-        "public_key": new.public_key,
-        "certificate_serial": new.certificate_serial,
-        "certificate_not_after": new.certificate_not_after,
+        **_columns(new.certificate),
         "enrolled_at": now,
         "facts": dict(new.facts),
         "state": {},
@@ -69,12 +65,7 @@ def set_labels(connection: Connection, endpoint_id: str, labels: Mapping[str, st
 
 def set_certificate(connection: Connection, endpoint_id: str, certificate: Certificate) -> None:
     """Record the certificate an endpoint has now."""
-    values = {
-        "public_key": certificate.public_key,
-        "certificate_serial": certificate.serial,
-        "certificate_not_after": certificate.not_after,
-    }
-    connection.execute(update(_E).where(_E.c.id == endpoint_id).values(**values))
+    connection.execute(update(_E).where(_E.c.id == endpoint_id).values(**_columns(certificate)))
 
 
 def set_standing(connection: Connection, endpoint_id: str, standing: str, reason: str) -> None:
@@ -101,5 +92,13 @@ _DEFAULTS = {
     "health": "unknown",
     "detail": "",
     "next_event": 1,
-    "chain_head": b"",
+    "chain_head": bytes(32),
 }
+
+
+def _columns(certificate: Certificate) -> dict[str, Any]:
+    return {
+        "public_key": certificate.public_key,
+        "certificate_serial": certificate.serial,
+        "certificate_not_after": certificate.not_after,
+    }

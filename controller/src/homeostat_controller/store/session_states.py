@@ -12,13 +12,22 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from homeostat_controller.errors import NotFound
 from homeostat_controller.store import endpoint_changes
-from homeostat_controller.store.approvals import ReceiptRow
 from homeostat_controller.store.database import insert, table
-from homeostat_controller.store.tables import Endpoint, EndpointPolicy, TelemetryLatest
+from homeostat_controller.store.tables import (
+    Endpoint,
+    EndpointGroup,
+    EndpointPolicy,
+    Organisation,
+    Site,
+    TelemetryLatest,
+)
 
 _E = table(Endpoint)
 _POLICIES = table(EndpointPolicy)
 _TELEMETRY = table(TelemetryLatest)
+_ORGANISATIONS = table(Organisation)
+_SITES = table(Site)
+_GROUPS = table(EndpointGroup)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +39,10 @@ class Admission:
     organisation_id: str
     standing: str
     standing_reason: str
+    organisation: str
+    site: str
+    group: str
     labels: Mapping[str, str]
-    boot_id: str
     session_shown: int
     next_event: int
     active_sha256: bytes
@@ -103,7 +114,6 @@ class Report:
     state: StateRow | None = None
     policy: PolicyRow | None = None
     telemetry: TelemetryRow | None = None
-    receipts: tuple[ReceiptRow, ...] = ()
 
 
 def admission(connection: Connection, endpoint_id: str) -> Admission:
@@ -113,8 +123,19 @@ def admission(connection: Connection, endpoint_id: str) -> Admission:
     """
     own = [_E.c[name] for name in Admission.__dataclass_fields__ if name in _E.c]
     statement = (
-        select(_E.c.id.label("endpoint_id"), *own, _POLICIES.c.active_sha256, _POLICIES.c.rejected_sha256)
-        .outerjoin_from(_E, _POLICIES, _POLICIES.c.endpoint_id == _E.c.id)
+        select(
+            _E.c.id.label("endpoint_id"),
+            *own,
+            _ORGANISATIONS.c.name.label("organisation"),
+            _SITES.c.name.label("site"),
+            _GROUPS.c.name.label("group"),
+            _POLICIES.c.active_sha256,
+            _POLICIES.c.rejected_sha256,
+        )
+        .join_from(_E, _ORGANISATIONS, _E.c.organisation_id == _ORGANISATIONS.c.id)
+        .join(_SITES, _E.c.site_id == _SITES.c.id)
+        .join(_GROUPS, _E.c.group_id == _GROUPS.c.id)
+        .outerjoin(_POLICIES, _POLICIES.c.endpoint_id == _E.c.id)
         .where(_E.c.id == endpoint_id)
     )
     row = connection.execute(statement).one_or_none()

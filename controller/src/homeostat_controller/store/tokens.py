@@ -129,8 +129,9 @@ def get(connection: Connection, token_id: str, now: datetime) -> TokenView:
 
 
 def by_secret(connection: Connection, secret: bytes, now: datetime) -> TokenView | None:
-    """Return the enrolment token of this secret, whatever its status."""
-    row = connection.execute(_view_select(now).where(_TOKENS.c.secret_hash == hashed(secret))).one_or_none()
+    """Return the enrolment token of this secret, whatever its status, and let other redeemers of it wait their turn."""
+    statement = _view_select(now).where(_TOKENS.c.secret_hash == hashed(secret)).with_for_update()
+    row = connection.execute(statement).one_or_none()
     return None if row is None else built(TokenView)(row)
 
 

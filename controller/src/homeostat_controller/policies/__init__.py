@@ -1,0 +1,1 @@
+"""From an administrator's text to the signed policy that each endpoint gets."""
