@@ -61,7 +61,7 @@ class Ask:
 class Shadow:
     """Do nothing; record what full delegation would have done."""
 
-    would: "Act | Ask"
+    would: "Act | Ask | Escalate"
     reason: Reason
 
 
@@ -80,6 +80,17 @@ class Escalate:
 
 
 Decision = Act | Ask | Shadow | Observe | Escalate
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """A decision as it is reported: on which incident, when (aware), and under which policy."""
+
+    incident_id: str
+    at: datetime
+    decision: Decision
+    policy: str
+    policy_revision: int
 
 
 def decide(incident: Incident, policy: Policy, history: History, now: datetime) -> Decision:

@@ -297,6 +297,7 @@ class Decision(_message.Message):
     WOULD_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
     POLICY_REVISION_FIELD_NUMBER: _builtins.int
+    WOULD_REASON_FIELD_NUMBER: _builtins.int
     incident_id: _builtins.str
     kind: Global___DecisionKind.ValueType
     playbook: _builtins.str
@@ -309,6 +310,10 @@ class Decision(_message.Message):
     def at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def reason(self) -> Global___Reason: ...
+    @_builtins.property
+    def would_reason(self) -> Global___Reason:
+        """For SHADOW: what would have settled it."""
+
     def __init__(
         self,
         *,
@@ -320,10 +325,11 @@ class Decision(_message.Message):
         would: Global___DecisionKind.ValueType = ...,
         policy: _builtins.str = ...,
         policy_revision: _builtins.int = ...,
+        would_reason: Global___Reason | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "reason", b"reason"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "reason", b"reason", "would_reason", b"would_reason"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "incident_id", b"incident_id", "kind", b"kind", "playbook", b"playbook", "policy", b"policy", "policy_revision", b"policy_revision", "reason", b"reason", "would", b"would"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "incident_id", b"incident_id", "kind", b"kind", "playbook", b"playbook", "policy", b"policy", "policy_revision", b"policy_revision", "reason", b"reason", "would", b"would", "would_reason", b"would_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
