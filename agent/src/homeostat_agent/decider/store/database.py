@@ -26,7 +26,7 @@ MIGRATIONS = (
         first_sequence INTEGER NOT NULL, next_sequence INTEGER NOT NULL, previous_hash BLOB NOT NULL,
         head_hash BLOB NOT NULL, record_bytes INTEGER NOT NULL, telemetry_bytes INTEGER NOT NULL,
         telemetry_dropped INTEGER NOT NULL) STRICT;
-    INSERT INTO spool_chain VALUES (1, '', 0, 1, 1, x'', x'', 0, 0, 0);
+    INSERT INTO spool_chain VALUES (1, '', 0, 1, 1, zeroblob(32), zeroblob(32), 0, 0, 0);
     CREATE TABLE spool_record (sequence INTEGER PRIMARY KEY, body BLOB NOT NULL, hash BLOB NOT NULL) STRICT;
     CREATE TABLE spool_telemetry (id INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL) STRICT;
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 # The hash before an endpoint's first record.
-GENESIS = b""
+GENESIS = bytes(32)
 RECORD_BYTES_MAX = 256 << 10
 # What SQLite adds to a body: its hash, number and page overhead, rounded up.
 ROW_BYTES = 64
