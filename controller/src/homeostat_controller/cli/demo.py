@@ -1,0 +1,90 @@
+"""`homeostat demo`: a controller, three real agents and real faults on this machine; no root, loopback only."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from homeostat_controller.cli.exits import CommandError, Exit
+from homeostat_controller.cli.output import say
+from homeostat_controller.demo import faults, layout, script, stage, watch
+from homeostat_controller.demo.layout import Layout
+from homeostat_controller.demo.watch import TooLate
+
+app = typer.Typer(no_args_is_help=True, help="A fleet on this machine, to look at: real agents, real faults.")
+
+Folder = Annotated[Path, typer.Option(help="Where everything of the demo lies.")]
+Models = Annotated[Path, typer.Option(help="The folder with the built model.")]
+FOLDER = Path(".demo")
+MODELS = Path("build/models")
+
+
+@app.command()
+def up(folder: Folder = FOLDER, models: Models = MODELS) -> None:
+    """Start it (or find it running), break things, and show them heal."""
+    try:
+        demo = layout.make(folder.resolve())
+    except OSError as error:
+        raise CommandError("The demo cannot be set up.", str(error)) from None
+    if stage.is_up(demo):
+        typer.echo(script.again(demo, _link(demo)))
+        return
+    try:
+        script.up(demo, models.resolve(), typer.echo)
+    except (TooLate, faults.FaultError) as error:
+        logs = demo.log("controller").parent
+        raise CommandError("The demo stopped half-way.", str(error), f"Logs: {logs}; ./demo stop ends it.") from None
+    typer.echo(script.closing(demo, _link(demo)))
+
+
+@app.command()
+def fault(
+    name: Annotated[str, typer.Argument(help="One of: " + ", ".join(faults.FAULTS))],
+    folder: Folder = FOLDER,
+    models: Models = MODELS,  # noqa: ARG001  # ./demo gives both options to every sub-command
+) -> None:
+    """Break something else."""
+    if name not in faults.FAULTS:
+        known = ", ".join(faults.FAULTS)
+        raise CommandError(f"There is no fault called {name!r}.", "", f"Known faults: {known}.", Exit.USAGE)
+    demo = _running(folder)
+    chosen = faults.FAULTS[name]
+    try:
+        chosen.inject(demo, chosen.endpoint)
+    except faults.FaultError as error:
+        raise CommandError("The fault was not injected.", str(error)) from None
+    say(f"{chosen.what}; watch {demo.url} or: homeostat --data-dir {demo.controller} incidents list")
+
+
+@app.command()
+def status(folder: Folder = FOLDER, models: Models = MODELS) -> None:  # noqa: ARG001
+    """Show what runs, and each endpoint's state."""
+    demo = _running(folder)
+    typer.echo(f"controller {demo.url}")
+    for endpoint in layout.ENDPOINTS:
+        row = watch.endpoint(stage.client(demo), endpoint.name)
+        state = f"{row['status']}  {row['detail']}".rstrip() if row else "not enrolled"
+        typer.echo(f"{endpoint.name:<10} {state}")
+
+
+@app.command()
+def stop(folder: Folder = FOLDER, models: Models = MODELS) -> None:  # noqa: ARG001
+    """End everything the demo started and remove its folder."""
+    if not folder.exists():
+        say("No demo is there; nothing to stop.")
+        return
+    stage.end(layout.make(folder.resolve()))
+    say("The demo has ended; nothing of it is left.")
+
+
+def _running(folder: Path) -> Layout:
+    if not (folder / "ports.json").exists():
+        raise CommandError("No demo runs here.", f"{folder} does not exist.", "./demo starts one.")
+    demo = layout.make(folder.resolve())
+    if not stage.is_up(demo):
+        raise CommandError("The demo is not (wholly) running.", "", "./demo starts what is missing.")
+    return demo
+
+
+def _link(demo: Layout) -> str:
+    return str(stage.client(demo).post("/welcome-links", {})["url"])

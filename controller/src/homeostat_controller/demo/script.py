@@ -1,0 +1,148 @@
+"""The demo's story: what happens in which order, told a line a step."""
+
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from homeostat_controller.cli.client import Client
+from homeostat_controller.demo import faults, stage, watch
+from homeostat_controller.demo.layout import ENDPOINTS, Layout
+
+STEPS = 10
+# What each repair may take: detection in samples of a second, the repair, and the way to the controller.
+HEAL_S_MAX = 60.0
+READY_S_MAX = 60.0
+
+# Fault → what it is called once diagnosed.
+HEALED = {"crash": "service-down", "hang": "service-hung", "cpu": "runaway-cpu", "disk": "disk-full"}
+
+
+def up(demo: Layout, models: Path, say: Callable[[str], None]) -> None:
+    """Play the whole story; raises TooLate when a wait's limit passes."""
+    tell = _Steps(say)
+    with tell.step(f"Python {platform.python_version()}, {os.cpu_count()} cores, {sys.platform}"):
+        pass
+    with tell.step(f"controller on {demo.url}  (data: {demo.root})"):
+        api = stage.start_controller(demo)
+    with tell.step("policy 'demo' checked, signed with a lab key, published"):
+        api.post("/policies", {"text": stage.POLICY.read_text(encoding="utf-8")})
+    with tell.step("agents: " + ", ".join(one.name for one in ENDPOINTS) + " enrolled, under policy"):
+        _start_endpoints(demo, api, models)
+    for name, fault in HEALED.items():
+        with tell.step(f"fault: {faults.FAULTS[name].what}") as note:
+            note(_healed(demo, api, name, fault))
+    with tell.step(f"fault: {faults.FAULTS['config'].what}") as note:
+        note(_observed(demo, api))
+    with tell.step(f"fault: {faults.FAULTS['leak'].what}, twice") as note:
+        note(_asked(demo, api))
+
+
+def closing(demo: Layout, link: str) -> str:
+    """Return what is printed at the end: the link and the next commands."""
+    homeostat = f"{_short(Path(stage.program('homeostat')))} --data-dir {_short(demo.controller)}"
+    return "\n".join(
+        (
+            "",
+            f" Open  {link}",
+            f" Then  {homeostat} approvals list     what waits for you",
+            f"       {homeostat} incidents list     what was healed",
+            "       ./demo fault hang     break something else: " + ", ".join(faults.FAULTS),
+            "       ./demo stop           end everything, leave nothing",
+        )
+    )
+
+
+def again(demo: Layout, link: str) -> str:
+    """Return what a second start says."""
+    return f"The demo already runs.\n Open  {link}\n Then  ./demo status, ./demo fault NAME, ./demo stop"
+
+
+def _short(path: Path) -> Path:
+    """Return a path as it is typed here: relative where it lies below this folder."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def _start_endpoints(demo: Layout, api: Client, models: Path) -> None:
+    for endpoint in ENDPOINTS:
+        stage.start_service(demo, endpoint)
+        stage.enrol(demo, endpoint, api, models)
+        stage.start_agent(demo, endpoint)
+    for endpoint in ENDPOINTS:
+        watch.wait_for(
+            f"{endpoint.name} under policy",
+            READY_S_MAX,
+            lambda name=endpoint.name: watch.governed(api, name, "demo"),  # type: ignore[misc]
+            lambda name=endpoint.name: f"its log is {demo.log(name)}",  # type: ignore[misc]
+        )
+
+
+def _healed(demo: Layout, api: Client, name: str, diagnosed: str) -> str:
+    endpoint = faults.FAULTS[name].endpoint
+    before = {one["id"] for one in watch.incidents(api, endpoint.name, diagnosed)}
+    began = time.monotonic()
+    faults.FAULTS[name].inject(demo, endpoint)
+
+    def fresh() -> list[watch.Row]:
+        return [one for one in watch.incidents(api, endpoint.name, diagnosed) if one["id"] not in before]
+
+    watch.wait_for(
+        f"the repair of {diagnosed}",
+        HEAL_S_MAX,
+        lambda: next((one for one in fresh() if one["status"] == "healed"), None),
+        lambda: watch.describe(fresh()),
+    )
+    return f"healed and verified, {time.monotonic() - began:.1f} s"
+
+
+def _observed(demo: Layout, api: Client) -> str:
+    fault = faults.FAULTS["config"]
+    fault.inject(demo, fault.endpoint)
+    watch.wait_for(
+        "the incident",
+        HEAL_S_MAX,
+        lambda: next(iter(watch.incidents(api, fault.endpoint.name, "config-broken")), None),
+        lambda: f"the log is {demo.log(fault.endpoint.name)}",
+    )
+    faults.repair_config(demo)
+    return "seen, not touched: policy says observe"
+
+
+def _asked(demo: Layout, api: Client) -> str:
+    first = _healed(demo, api, "leak", "memory-leak")
+    fault = faults.FAULTS["leak"]
+    end = time.monotonic() + READY_S_MAX
+    while True:  # the restarted service needs a moment before it can be told to leak again
+        try:
+            fault.inject(demo, fault.endpoint)
+            break
+        except faults.FaultError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(watch.POLL_S)
+    watch.wait_for(
+        "the exception pack",
+        HEAL_S_MAX,
+        lambda: watch.waiting(api, fault.endpoint.name),
+        lambda: watch.describe(watch.incidents(api, fault.endpoint.name, "memory-leak")),
+    )
+    return f"{first}; then its budget was spent: waiting for you"
+
+
+class _Steps:
+    """Numbers the steps and prints a line for each as it ends."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._number = 0
+
+    @contextmanager
+    def step(self, what: str) -> Iterator[Callable[[str], None]]:
+        self._number += 1
+        notes: list[str] = []
+        yield notes.append
+        self._say(f" {self._number:2}/{STEPS}  {what:<72} {'; '.join(notes) or 'ok'}")
