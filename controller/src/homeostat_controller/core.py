@@ -13,9 +13,8 @@ from datetime import timedelta
 from homeostat_controller.agents import authority as authorities
 from homeostat_controller.agents import enrolment as enrolments
 from homeostat_controller.agents.authority import Authority
-from homeostat_controller.agents.enrolment import Enrolment
+from homeostat_controller.agents.enrolment import Addresses, Enrolment
 from homeostat_controller.agents.inbox import Inbox
-from homeostat_controller.agents.join_tokens import Contact
 from homeostat_controller.agents.offers import BoardReader
 from homeostat_controller.agents.reports import Reports
 from homeostat_controller.agents.sessions import Sessions
@@ -26,7 +25,7 @@ from homeostat_controller.clock import Clock
 from homeostat_controller.config import Settings
 from homeostat_controller.metrics import Metrics
 from homeostat_controller.policies import signing
-from homeostat_controller.policies.editing import Editing, Language
+from homeostat_controller.policies.editing import Compile, Editing
 from homeostat_controller.policies.signing import Signer
 from homeostat_controller.store import schema, session_states
 from homeostat_controller.store.database import Database
@@ -51,6 +50,7 @@ class Core:
     authority: Authority
     signer: Signer
     standings: Standings
+    addresses: Addresses
     enrolment: Enrolment
     editing: Editing
     approvals: Approvals
@@ -65,27 +65,12 @@ class Core:
         self.database.close()
 
 
-@dataclass(frozen=True, slots=True)
-class Wording:
-    """What comes from the domain's wire package: the policy language, and the agents' hash of a plan."""
-
-    language: Language
-    plan_digest: answering.PlanDigest
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where agents are told to go, as host:port."""
-
-    enrol: str
-    link: str
-
-
-def build(settings: Settings, clock: Clock, wording: Wording, addresses: Addresses) -> Core:
+def build(settings: Settings, clock: Clock, compile_text: Compile, addresses: Addresses | None = None) -> Core:
     """Open the data folder and the database, bring its schema up to date, and put the parts together.
 
     Raises ControllerError with a sentence when one of them cannot be used.
     """
+    addresses = addresses or Addresses()
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     authority = authorities.load_or_create(settings.data_dir / "authority", clock())
     signer = signing.load_or_create(settings.data_dir)
@@ -98,10 +83,10 @@ def build(settings: Settings, clock: Clock, wording: Wording, addresses: Address
     sessions = Sessions(settings, time.monotonic, random.SystemRandom(), metrics)
     standings = Standings(database, clock, lambda endpoint_id: sessions.cut(endpoint_id, "standing"))
     board = BoardReader(database, sessions.take_board)
-    editing = Editing(database, clock, signer, wording.language, metrics)
+    editing = Editing(database, clock, signer, compile_text, metrics)
     editing.on_published(board.refresh)
     grant_life = timedelta(seconds=settings.grant_life_s)
-    approvals = Approvals(answering.Desk(database, clock, signer, wording.plan_digest, grant_life, metrics))
+    approvals = Approvals(answering.Desk(database, clock, signer, grant_life, metrics))
     approvals.on_answered(sessions.tell)
     board.refresh()
     return Core(
@@ -113,6 +98,7 @@ def build(settings: Settings, clock: Clock, wording: Wording, addresses: Address
         authority=authority,
         signer=signer,
         standings=standings,
+        addresses=addresses,
         enrolment=Enrolment(
             enrolments.Desk(
                 database=database,
@@ -120,8 +106,7 @@ def build(settings: Settings, clock: Clock, wording: Wording, addresses: Address
                 authority=authority,
                 standings=standings,
                 trusted_keys=signer.trusted_keys(),
-                contact=Contact(authority.root_der, addresses.enrol),
-                link_address=addresses.link,
+                addresses=addresses,
                 certificate_life=timedelta(hours=settings.certificate_life_h),
                 token_life_max=timedelta(seconds=settings.token_life_max_s),
             )

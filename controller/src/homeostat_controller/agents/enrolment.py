@@ -51,17 +51,24 @@ class CreatedToken:
     expires_at: datetime
 
 
+@dataclass(slots=True)
+class Addresses:
+    """Where agents are told to go, as host:port; filled in when the listeners have their ports."""
+
+    enrol: str = ""
+    link: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What enrolment works with. `link_address` is what agents are told to connect to."""
+    """What enrolment works with."""
 
     database: Database
     clock: Clock
     authority: Authority
     standings: Standings
     trusted_keys: policy_pb2.TrustedKeys
-    contact: join_tokens.Contact
-    link_address: str
+    addresses: Addresses
     certificate_life: timedelta
     token_life_max: timedelta
 
@@ -104,7 +111,8 @@ class Enrolment:
             detail = {"group": group.path, "labels": kept, "expires_at": expires_at.isoformat()}
             act = audit.Act(actor, "create", "enrolment-token", token_id, detail, group.organisation_id)
             audit.append(connection, act, now)
-        return CreatedToken(token_id, join_tokens.write(secret, self._desk.contact, expires_at), expires_at)
+        contact = join_tokens.Contact(self._desk.authority.root_der, self._desk.addresses.enrol)
+        return CreatedToken(token_id, join_tokens.write(secret, contact, expires_at), expires_at)
 
     def revoke_token(self, token_id: str, actor: str) -> None:
         """End an open token.
@@ -207,7 +215,7 @@ class Enrolment:
             identity=self._identity(issued),
             trusted_keys=self._desk.trusted_keys,
             labels=given,
-            link_address=self._desk.link_address,
+            link_address=self._desk.addresses.link,
         )
 
     def _issue(self, request: Request, view: endpoints.EndpointView) -> Issued:

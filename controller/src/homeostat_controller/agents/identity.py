@@ -10,13 +10,15 @@ from functools import lru_cache
 
 from cryptography import x509
 
+from homeostat_controller.errors import ControllerError
+
 # One entry is some 300 bytes; more than the certificates that one controller meets between two renewals.
 CERTIFICATES_CACHED = 20_000
 _PART = r"([A-Za-z0-9][A-Za-z0-9._-]{0,62})"
 _URI = re.compile(rf"spiffe://homeostat/org/{_PART}/site/{_PART}/group/{_PART}/endpoint/{_PART}", re.ASCII)
 
 
-class NoIdentity(Exception):  # noqa: N818  # a property of the peer
+class NoIdentity(ControllerError):  # noqa: N818  # a property of the peer
     """The peer's certificate names no endpoint."""
 
 

@@ -57,6 +57,11 @@ class Reports:
                 waiting = replace(waiting, telemetry=row)
         self._waiting[endpoint_id] = waiting
 
+    def shown(self, endpoint_id: str) -> int:
+        """Return the newest session token number that waits to be written for an endpoint."""
+        waiting = self._waiting.get(endpoint_id)
+        return waiting.session_shown if waiting else 0
+
     def give_back(self, reports: list[Report]) -> None:
         """Let reports that could not be written wait again, under what is newer."""
         for old in reports:

@@ -83,6 +83,12 @@ class Session:
             self.outgoing.settings = settings
         self.wake.set()
 
+    @property
+    def is_urgent(self) -> bool:
+        """Say whether more than an acknowledgement waits."""
+        waiting = self.outgoing
+        return bool(waiting.offer or waiting.grants or waiting.denials or waiting.settings or waiting.report_full_state)
+
     def take(self, token: bytes) -> bytes:
         """Return what waits as one serialized ControllerMessage, b"" when nothing does; it waits no more."""
         waiting, self.outgoing = self.outgoing, Outgoing()

@@ -11,7 +11,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from homeostat.wire.v1 import incident_pb2
+from homeostat.exception_pack import ExceptionPack, Grant
+from homeostat.wire import packs, plans
+from homeostat.wire.values import WireError
 from homeostat_controller.clock import Clock
 from homeostat_controller.errors import Conflict, Invalid
 from homeostat_controller.metrics import Metrics
@@ -21,17 +23,15 @@ from homeostat_controller.store.database import Database
 
 NONCE_BYTES = 16
 REASON_CHARACTERS_MAX = 2000
-PlanDigest = Callable[[incident_pb2.Plan], bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What answering works with. `plan_digest` is the agents' own hash of a plan."""
+    """What answering works with."""
 
     database: Database
     clock: Clock
     signer: Signer
-    plan_digest: PlanDigest
     grant_life: timedelta
     metrics: Metrics
 
@@ -56,7 +56,7 @@ class Approvals:
         with self._desk.database.write() as connection:
             detail = self._standing(connection, pack_id)
             self._decide(connection, detail, approvals.Verdict("approved", actor, note))
-            grant = self._grant(detail, actor)
+            grant = self._grant(_readable(detail), detail.view, actor)
             approvals.add_grant(connection, grant, self._desk.clock())
             after = approvals.get(connection, pack_id)
         self._tell(detail, "approved", approvals.Pending(grants=(grant.signed,)))
@@ -95,31 +95,40 @@ class Approvals:
         if not approvals.decide(connection, view.id, verdict, now):
             raise Conflict(f"the exception pack {view.id} was answered by somebody else meanwhile")
         said = {"endpoint": view.endpoint_id, "incident": view.incident_id, "playbook": view.playbook}
-        detail_said = {**said, "plan_digest": self._desk.plan_digest(detail.message.plan).hex(), "note": verdict.reason}
         verb = {"approved": "approve", "denied": "deny"}[verdict.status]
-        audit.append(connection, audit.Act(verdict.by, verb, "exception-pack", view.id, detail_said), now)
+        act = audit.Act(verdict.by, verb, "exception-pack", view.id, {**said, "note": verdict.reason})
+        audit.append(connection, act, now)
 
-    def _grant(self, detail: approvals.PackDetail, actor: str) -> approvals.NewGrant:
-        pack, view = detail.message, detail.view
-        not_after = self._desk.clock() + self._desk.grant_life
-        grant = incident_pb2.Grant(
+    def _grant(self, pack: ExceptionPack, view: approvals.PackView, actor: str) -> approvals.NewGrant:
+        grant = Grant(
             pack_id=view.id,
+            # From the certificate that the pack came with, whatever the pack says.
             endpoint_id=view.endpoint_id,
             incident_id=view.incident_id,
-            playbook=pack.playbook,
+            playbook=view.playbook,
             state_digest=pack.plan.state_digest,
-            plan_digest=self._desk.plan_digest(pack.plan),
-            policy_revision=pack.decision.policy_revision,
+            plan_digest=plans.digest(pack.plan),
+            policy_revision=pack.policy_revision,
             approver=actor,
+            not_after=self._desk.clock() + self._desk.grant_life,
             nonce=secrets.token_bytes(NONCE_BYTES),
         )
-        grant.not_after.FromDatetime(not_after)
-        signed = self._desk.signer.sign(GRANT_TAG, grant.SerializeToString(deterministic=True))
-        return approvals.NewGrant(view.id, view.endpoint_id, actor, not_after, signed.SerializeToString())
+        signed = self._desk.signer.sign(GRANT_TAG, packs.grant_to_wire(grant).SerializeToString(deterministic=True))
+        return approvals.NewGrant(view.id, view.endpoint_id, actor, grant.not_after, signed.SerializeToString())
 
     def _tell(self, detail: approvals.PackDetail, answer: str, pending: approvals.Pending) -> None:
         self._desk.metrics.approvals.labels(answer).inc()
         self._answered(detail.view.endpoint_id, pending)
+
+
+def _readable(detail: approvals.PackDetail) -> ExceptionPack:
+    """Return what the person was shown; what this program cannot read whole, nobody can have judged."""
+    try:
+        return packs.pack_from_wire(detail.message)
+    except WireError as error:
+        raise Conflict(
+            f"the exception pack {detail.view.id} cannot be approved: it is not readable ({error})"
+        ) from None
 
 
 def _why_not(detail: approvals.PackDetail, now: datetime) -> str:

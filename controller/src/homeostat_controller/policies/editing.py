@@ -12,7 +12,7 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from homeostat.policy import Policy
-from homeostat.wire.v1 import policy_pb2
+from homeostat.wire.policies import policy_to_wire
 from homeostat_controller.clock import Clock
 from homeostat_controller.errors import Conflict, ControllerError, Invalid, NotFound
 from homeostat_controller.metrics import Metrics
@@ -38,12 +38,7 @@ class Compiled(Protocol):
         """What is wrong, each with its line and column."""
 
 
-@dataclass(frozen=True, slots=True)
-class Language:
-    """How a text becomes a policy, and a policy the message that agents read."""
-
-    compile: Callable[[str], Compiled]
-    to_wire: Callable[[Policy], policy_pb2.Policy]
+Compile = Callable[[str], Compiled]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +75,13 @@ class PolicyRefused(ControllerError):  # noqa: N818  # it is an answer
 class Editing:
     """Drafts and publications. Thread-safe; `published` is called after each commit that changes what is published."""
 
-    def __init__(self, database: Database, clock: Clock, signer: Signer, language: Language, metrics: Metrics) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, signer: Signer, compile_text: Compile, metrics: Metrics
+    ) -> None:
         self._database = database
         self._clock = clock
         self._signer = signer
-        self._language = language
+        self._compile = compile_text
         self._metrics = metrics
         self._published: Callable[[], None] = lambda: None
 
@@ -99,7 +96,7 @@ class Editing:
         """
         if len(text) > TEXT_CHARACTERS_MAX:
             raise Invalid(f"the policy has {len(text)} characters; {TEXT_CHARACTERS_MAX} are allowed")
-        return self._language.compile(text)
+        return self._compile(text)
 
     def save_draft(self, key: PolicyKey, text: str, actor: str) -> Compiled:
         """Keep a text as the policy's draft, problems and all; return what checking it says.
@@ -177,7 +174,7 @@ class Editing:
     def _publish(self, connection: Connection, key: PolicyKey, policy: Policy, draft: tuple[str, str]) -> Published:
         draft_id, actor = draft
         revision = policies.next_revision(connection)
-        payload = self._language.to_wire(replace(policy, revision=revision)).SerializeToString(deterministic=True)
+        payload = policy_to_wire(replace(policy, revision=revision)).SerializeToString(deterministic=True)
         if len(payload) > POLICY_BYTES_MAX:
             raise PolicyRefused((f"the compiled policy has {len(payload)} bytes; {POLICY_BYTES_MAX} are allowed",))
         digest = hashlib.sha256(payload).digest()
