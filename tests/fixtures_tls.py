@@ -23,22 +23,26 @@ def name(common: str) -> x509.Name:
 
 
 class Authority:
-    """A certificate authority that vouches for servers and endpoints."""
+    """A certificate authority that vouches for servers, endpoints and further authorities."""
 
-    def __init__(self, common: str = "Homeostat test authority") -> None:
+    def __init__(self, common: str = "Homeostat test authority", parent: "Authority | None" = None) -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())
         now = datetime.now(UTC)
-        self.certificate = (
+        self.certificate: x509.Certificate = (
             x509.CertificateBuilder()
             .subject_name(name(common))
-            .issuer_name(name(common))
+            .issuer_name(parent.certificate.subject if parent else name(common))
             .public_key(self.key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(days=1))
             .not_valid_after(now + timedelta(days=365))
-            .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
-            .sign(self.key, hashes.SHA256())
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(parent.key if parent else self.key, hashes.SHA256())
         )
+
+    def subordinate(self, common: str) -> "Authority":
+        """Return an authority that this one vouches for."""
+        return Authority(common, self)
 
     @property
     def pem(self) -> bytes:
@@ -55,14 +59,14 @@ class Authority:
         certificate = self._issue("server", key.public_key(), alternatives, ExtendedKeyUsageOID.SERVER_AUTH, days)
         return pem_of_key(key), certificate
 
-    def endpoint(self, csr_der: bytes, endpoint_id: str, *, days: float = 1) -> bytes:
-        """Return the PEM of a certificate for whoever made the CSR."""
+    def endpoint(self, csr_der: bytes, endpoint_id: str, *, days: float = 1, uris: Sequence[str] = ()) -> bytes:
+        """Return the PEM of a certificate for whoever made the CSR; it names the endpoint, or `uris`."""
         csr = x509.load_der_x509_csr(csr_der)
         assert csr.is_signature_valid
         uri = f"spiffe://homeostat/org/o/site/s/group/g/endpoint/{endpoint_id}"
         public = csr.public_key()
         assert isinstance(public, ec.EllipticCurvePublicKey)
-        alternatives = [x509.UniformResourceIdentifier(uri)]
+        alternatives = [x509.UniformResourceIdentifier(one) for one in uris or (uri,)]
         return self._issue(endpoint_id, public, alternatives, ExtendedKeyUsageOID.CLIENT_AUTH, days)
 
     def _issue(

@@ -9,6 +9,7 @@ import binascii
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import grpc
@@ -17,7 +18,7 @@ from google.protobuf.message import DecodeError
 from homeostat.wire.v1 import enrolment_pb2, enrolment_pb2_grpc, policy_pb2
 from homeostat_agent.config import AgentConfig
 from homeostat_agent.decider.link.channel import connect, explain
-from homeostat_agent.decider.link.files import give_to_owner, make_folder, replace_file, sync_folder
+from homeostat_agent.decider.link.files import make_folder, replace_file, sync_folder
 from homeostat_agent.decider.link.identity import (
     AUTHORITY,
     CERTIFICATE,
@@ -36,6 +37,8 @@ TOKEN_PREFIX = "hst1:"  # noqa: S105  # how a token begins is no secret
 TOKEN_CHARACTERS_MAX = 16_384
 NONCE = "nonce"
 NONCE_BYTES = 32
+# The digest of the token that the key in a folder was last tried with.
+TRIED = "tried"
 ENROL_TIMEOUT_S = 30.0
 KEY_BYTES = 32
 
@@ -88,15 +91,15 @@ def enrol(
 ) -> Enrolled:
     """Enrol this endpoint and store what it needs from then on; blocks for up to ENROL_TIMEOUT_S and some seconds.
 
-    A repeat after a failure goes on with the same key. `again` replaces an identity that is there. Raises
-    EnrolmentError.
+    A repeat after a failure goes on with the same key. `again` replaces an identity that is there, and begins with a
+    new key unless it repeats a try with the same token. Raises EnrolmentError.
     """
     token = parse_token(token_text, now)
     _refuse_if_enrolled(config, again=again)
     folder = identity_folder(config).with_name("identity.new")
     try:
         make_folder(Path(config.agent.data_dir))
-        make_folder(folder)
+        _prepare(folder, token_text.strip(), again=again)
         request = enrolment_pb2.EnrollRequest(
             token=token_text.strip(),
             csr_der=request_certificate(folder, applicant.name),
@@ -120,6 +123,15 @@ def _refuse_if_enrolled(config: AgentConfig, *, again: bool) -> None:
         return  # damaged: enrolling is the way to mend it
     if identity is not None and not again:
         raise EnrolmentError(f"This endpoint is enrolled already, as {identity.endpoint_id}.")
+
+
+def _prepare(folder: Path, token_text: str, *, again: bool) -> None:
+    digest = sha256(token_text.encode()).digest()
+    tried = folder / TRIED
+    if again and folder.is_dir() and not (tried.exists() and tried.read_bytes() == digest):
+        _remove(folder)
+    make_folder(folder)
+    replace_file(tried, digest)
 
 
 def _nonce(folder: Path) -> bytes:
@@ -178,14 +190,18 @@ def _to_keep(answer: enrolment_pb2.EnrollResponse) -> bytes:
 
 
 def _swap(fresh: Path, final: Path) -> None:
-    (fresh / NONCE).unlink(missing_ok=True)
+    for name in (NONCE, TRIED):
+        (fresh / name).unlink(missing_ok=True)
     if final.exists():
         before = final.with_name("identity.before")
-        for one in before.iterdir() if before.is_dir() else ():
-            one.unlink()
         if before.is_dir():
-            before.rmdir()
+            _remove(before)
         final.rename(before)
     fresh.rename(final)
-    give_to_owner(final)
     sync_folder(final.parent)
+
+
+def _remove(folder: Path) -> None:
+    for one in folder.iterdir():
+        one.unlink()
+    folder.rmdir()
