@@ -11,6 +11,7 @@ from homeostat.diagnosis import FaultClass
 from homeostat.playbook import Playbook
 from homeostat.policy import Policy
 from homeostat.subject import Subject
+from homeostat_agent.actuator.host.port import Moment
 
 # The policy's thresholds by which repairs are planned and judged, beside their playbook's own parameters.
 _THRESHOLDS = ("cpu_runaway_percent", "disk_used_percent")
@@ -22,6 +23,15 @@ class Params:
 
     subject: str
     numbers: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The service's process before the repair (pid 0: none), and the moment at which that was read."""
+
+    pid: int
+    started: int
+    at: Moment
 
 
 @dataclass(frozen=True, slots=True)

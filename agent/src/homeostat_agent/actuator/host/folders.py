@@ -1,8 +1,8 @@
 """Declared folders: how much they hold, and which of their files may go. No path is followed, only descriptors.
 
 The walk opens each directory below its parent's descriptor and never through a symbolic link, stays on one file
-system, and lists only regular files with a single name. A file whose name is no UTF-8 counts but is never listed: a
-plan could not write it down.
+system, and lists only regular files with a single name. What it may not read it passes over. A file whose name cannot
+be printed counts but is never listed: a plan could not write it down.
 """
 
 import heapq
@@ -53,7 +53,7 @@ class Found:
 def contents(folder: Folder, modified_before_ns: int | None) -> Contents:
     """Walk a folder; list the files that may go if `modified_before_ns` is given.
 
-    Raises WalkError where the folder is missing, unreadable or too large.
+    Raises WalkError where the folder itself is missing or unreadable, or too large.
     """
     used = count = 0
     oldest: list[tuple[int, str, FileFacts]] = []
@@ -123,6 +123,7 @@ class _Walk:
         self._root = root
         self._left = ENTRIES_MAX
         self._device = 0
+        self._several_names: set[int] = set()
 
     def files(self) -> Iterator[Found]:
         """Yield every regular file. Raises WalkError."""
@@ -148,12 +149,20 @@ class _Walk:
         try:
             status = entry.stat(follow_symlinks=False)
             if stat.S_ISREG(status.st_mode):
-                yield Found(path, status)
+                if not self._counted(status):
+                    yield Found(path, status)
             elif stat.S_ISDIR(status.st_mode) and status.st_dev == self._device:
                 if depth == 0:
                     raise WalkError(f"{self._root} is more than {DEPTH_MAX} directories deep.")
                 yield from self._below(os.open(entry.name, _DIRECTORY, dir_fd=parent), f"{path}/", depth - 1)
-        except FileNotFoundError:
-            return  # it went while we looked
-        except OSError as error:
-            raise WalkError(f"{self._root}/{path}: {error.strerror}.") from error
+        except OSError:
+            return  # it went while we looked, or is not ours to see
+
+    def _counted(self, status: os.stat_result) -> bool:
+        """Say whether a file of several names was counted before: it takes its space once."""
+        if status.st_nlink == 1:
+            return False
+        if status.st_ino in self._several_names:
+            return True
+        self._several_names.add(status.st_ino)
+        return False

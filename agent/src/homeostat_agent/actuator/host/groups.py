@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from homeostat_agent.actuator.host import handles, pid_file, process_table
 from homeostat_agent.actuator.host.commands import clean_environment
@@ -30,11 +31,21 @@ class Groups:
 
     def __init__(self) -> None:
         self._children: dict[int, subprocess.Popen[bytes]] = {}
+        # Which start time a pid without one was found to mean, before the wall clock was set.
+        self._meant: dict[str, tuple[int, int]] = {}
 
     def find(self, service: Service) -> Process | None:
         """Return a service's leading process, or None when it is down."""
         leader = pid_file.read(service.pid_file)
-        return pid_file.running(leader) if leader is not None else None
+        if leader is None:
+            return None
+        pid, started = self._meant.get(service.pid_file, (0, 0))
+        if leader.started is None and leader.pid == pid:
+            leader = replace(leader, started=started)
+        found = pid_file.running(leader)
+        if found is not None:
+            self._meant[service.pid_file] = (found.pid, found.started)
+        return found
 
     def start(self, service: Service, within_s: float) -> StepResult:
         """Start a service that is down, after ending what is left of its group."""
@@ -99,6 +110,7 @@ class Groups:
             # Nobody would find it again.
             self._end_child(found)
             return StepResult(ok=False, detail=f"{service.pid_file}: {error.strerror}")
+        self._meant[service.pid_file] = (found.pid, found.started)
         return StepResult(ok=True, detail=f"started as process {child.pid}")
 
     def _end_child(self, found: Process) -> None:

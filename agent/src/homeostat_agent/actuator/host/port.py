@@ -69,7 +69,7 @@ class ServiceFacts:
     """One declared service, read `at` a moment.
 
     `pid` and `started` (clock ticks since boot) are 0 unless it is RUNNING. `stopped`: its main process is stopped by a
-    signal or traced. `check` is None where none was asked for or declared. `answers` is None where there was no probe,
+    signal. `check` is None where none was asked for or declared. `answers` is None where there was no probe,
     or, with `probed`, where the probe could not be carried out. `restarts_itself`: a service manager may start it.
     """
 

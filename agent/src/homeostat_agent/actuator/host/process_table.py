@@ -14,7 +14,6 @@ from homeostat_agent.actuator.host.port import Moment
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 # Longer command lines and environments are cut: what is looked for stands at their beginning.
 _READ_BYTES_MAX = 64 << 10
-_STOPPED = frozenset("Tt")
 _ENDED = frozenset("ZXx")
 
 
@@ -32,8 +31,8 @@ class Process:
 
     @property
     def stopped(self) -> bool:
-        """Whether it is stopped by a signal or by a tracer."""
-        return self.state in _STOPPED
+        """Whether it is stopped by a signal; one that is traced is not: a person is looking at it."""
+        return self.state == "T"
 
 
 def process(pid: int) -> Process | None:
