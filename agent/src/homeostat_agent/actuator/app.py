@@ -30,8 +30,9 @@ from homeostat_agent.actuator.inbox import Inbox, Stop, Tidy
 from homeostat_agent.actuator.journal import Journal
 from homeostat_agent.actuator.policy_store import PolicyStore
 from homeostat_agent.actuator.port import Clock, Stopping
+from homeostat_agent.actuator.reserve import Reserve
 from homeostat_agent.actuator.server import Server
-from homeostat_agent.actuator.worker import Worker
+from homeostat_agent.actuator.worker import Decider, Worker
 from homeostat_agent.config import AgentConfig
 from homeostat_agent.verification import verify_in_child
 
@@ -39,6 +40,7 @@ log = logging.getLogger(__name__)
 
 JOURNAL = "journal.db"
 LOCK = "lock"
+RESERVE = "reserve"
 
 
 class StartError(Exception):
@@ -73,10 +75,11 @@ def _serve(config: AgentConfig, held: ExitStack) -> None:
     inbox, clock = Inbox(), _RealClock()
     held.callback(clock.close)
     server = Server(_listener(config, decider_uid, held), inbox, decider_uid)
-    journal = Journal(connection)
+    reserve = Reserve(data_dir / RESERVE)
+    journal = Journal(connection, reserve.give_way)
     authority = Authority(PolicyStore(connection), verify_in_child, lambda: enrolment.load(config), journal.is_used)
     healer = Healer(journal, _host(config, clock, server.peers), clock, _progress(server))
-    worker = Worker(healer, authority, server.send, server.publish)
+    worker = Worker(healer, authority, Decider(server.send, server.publish), reserve.keep)
     _take_signals(inbox, clock)
     worker.tell_ready()
     server.start()

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 
 from google.protobuf.message import DecodeError
 
@@ -22,12 +23,10 @@ from homeostat.wire import policies
 from homeostat.wire.v1 import policy_pb2
 from homeostat.wire.values import WireError
 from homeostat_agent.actuator import grants
-from homeostat_agent.actuator.digests import sha256
 from homeostat_agent.actuator.enrolment import Enrolment
-from homeostat_agent.actuator.order import Order, numbers
+from homeostat_agent.actuator.order import No, Order, Wish, numbers
 from homeostat_agent.actuator.policy_store import PolicyStore
 from homeostat_agent.actuator.port import Verify
-from homeostat_agent.actuator.wish import No, Wish
 from homeostat_agent.verification import Refused
 
 log = logging.getLogger(__name__)
@@ -141,7 +140,7 @@ class Authority:
         verified = self._verify("policy", signed, enrolment.trusted_keys)
         if isinstance(verified, Refused):
             return Verdict(accepted=False, reason=verified.reason)
-        digest = sha256(verified.payload)
+        digest = sha256(verified.payload).digest()
         try:
             policy = policies.policy_from_wire(policy_pb2.Policy.FromString(verified.payload))
         except (DecodeError, WireError) as error:

@@ -10,8 +10,8 @@ from homeostat.plan import Plan
 from homeostat.wire import packs, plans
 from homeostat.wire.v1 import incident_pb2
 from homeostat.wire.values import WireError
+from homeostat_agent.actuator.order import No, Wish
 from homeostat_agent.actuator.port import Verify
-from homeostat_agent.actuator.wish import No, Wish
 from homeostat_agent.verification import Refused
 
 

@@ -6,7 +6,7 @@ approval lives. One thread uses a journal.
 """
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -50,10 +50,11 @@ class Unacknowledged:
 
 
 class Journal:
-    """The journal on an open database. Changes gather in one transaction until `commit`."""
+    """The journal on an open database. Changes gather in one transaction until `commit`; `make_room` comes before."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, make_room: Callable[[], None] = lambda: None) -> None:
         self._connection = connection
+        self._make_room = make_room
         self._connection.row_factory = sqlite3.Row
 
     def begin(self, order: Order, run: Run, at: datetime) -> None:
@@ -139,6 +140,10 @@ class Journal:
         )
         return tuple(Unacknowledged(run_id, body) for run_id, body in found)
 
+    def has_unacknowledged(self) -> bool:
+        """Say whether there is an outcome that the decider has not stored."""
+        return self._connection.execute("SELECT 1 FROM outcome").fetchone() is not None
+
     def acknowledge(self, run_id: str, now: datetime) -> bool:
         """Forget an outcome that the decider has stored; False where there is none."""
         if not self._change("DELETE FROM outcome WHERE run_id = ?", (run_id,)):
@@ -175,6 +180,7 @@ class Journal:
 
     def _change(self, statement: str, values: Mapping[str, object] | tuple[object, ...]) -> int:
         if not self._connection.in_transaction:
+            self._make_room()
             self._connection.execute("BEGIN IMMEDIATE")
         return self._connection.execute(statement, values).rowcount
 

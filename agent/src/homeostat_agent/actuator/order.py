@@ -1,4 +1,4 @@
-"""What the healer is told to do: one repair that the authority has let through.
+"""What the decider wishes, and what the healer is told to do once the authority has let it through.
 
 An order holds all that carrying the repair out and judging it later needs, so that a restarted actuator needs neither
 the policy nor the decider to settle it.
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from homeostat.diagnosis import FaultClass
+from homeostat.incident import Incident
 from homeostat.playbook import Playbook
 from homeostat.policy import Policy
 from homeostat.subject import Subject
@@ -52,6 +53,26 @@ class Order:
     def params(self) -> Params:
         """What planning and verifying go by."""
         return Params(self.subject.name, self.numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A repair that the decider wants, with the signed approval it relies on, if any."""
+
+    run_id: str
+    incident: Incident
+    playbook: str
+    signed_grant: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class No:
+    """Why it is not done: a code, a sentence, the policy's rule if one settled it, the pack if an approval was read."""
+
+    code: str
+    sentence: str
+    rule: str = ""
+    pack_id: str = ""
 
 
 def numbers(playbook: Playbook, policy: Policy) -> dict[str, float]:

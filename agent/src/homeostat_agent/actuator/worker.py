@@ -6,6 +6,7 @@ know, it gets as a finished message.
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from homeostat.outcome import Outcome
 from homeostat.plan import Refusal
@@ -18,10 +19,9 @@ from homeostat_agent.actuator.authority import Authority, Permit
 from homeostat_agent.actuator.healer import Healer
 from homeostat_agent.actuator.inbox import Connected, Inbox, Stop, Tidy
 from homeostat_agent.actuator.journal import Journal
-from homeostat_agent.actuator.order import Params, numbers
+from homeostat_agent.actuator.order import No, Params, Wish, numbers
 from homeostat_agent.actuator.planning import Planned, plan_afresh
 from homeostat_agent.actuator.port import Clock, Send
-from homeostat_agent.actuator.wish import No, Wish
 
 log = logging.getLogger(__name__)
 
@@ -30,18 +30,25 @@ REPEAT_S = 5.0
 RUN_ID_CHARACTERS_MAX = 100
 
 
-class Worker:
-    """Answers the decider. `publish` gets the Ready message whenever it changes."""
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """The way to the decider: `publish` sets what one is told first that connects later."""
 
-    def __init__(
-        self, healer: Healer, authority: Authority, send: Send, publish: Callable[[actuation_pb2.Ready], None]
-    ) -> None:
+    send: Send
+    publish: Callable[[actuation_pb2.Ready], None]
+
+
+class Worker:
+    """Answers the decider; `tidy` is done with the host's own tidying, when nothing else is to do."""
+
+    def __init__(self, healer: Healer, authority: Authority, decider: Decider, tidy: Callable[[], None]) -> None:
         self._healer = healer
         self._journal: Journal = healer.journal
         self._clock: Clock = healer.clock
         self._authority = authority
-        self._send = send
-        self._publish = publish
+        self._send = decider.send
+        self._publish = decider.publish
+        self._tidy_too = tidy
 
     def start(self) -> None:
         """Settle what was cut off, take the kept policy up again, and clear up."""
@@ -49,20 +56,20 @@ class Worker:
         for outcome in self._healer.resume():
             self._report(outcome)
         self._authority.restore()
-        self._healer.host.tidy()
+        self._tidy()
         self.tell_ready()
 
     def work(self, inbox: Inbox) -> None:
         """Take items until Stop comes. Raises Stopping when a run was interrupted by it."""
         repeat_at = self._clock.elapsed() + REPEAT_S
         while True:
-            waiting = bool(self._journal.unacknowledged())
+            waiting = self._journal.has_unacknowledged()
             item = inbox.take(max(0.0, repeat_at - self._clock.elapsed()) if waiting else None)
             match item:
                 case Stop():
                     return
                 case Tidy():
-                    self._healer.host.tidy()
+                    self._tidy()
                 case actuation_pb2.DeciderMessage():
                     self.answer(item)
                 case Connected() | None:
@@ -83,6 +90,10 @@ class Worker:
             case _:
                 log.warning("event=unknown-message")  # of a later version
 
+    def _tidy(self) -> None:
+        self._healer.host.tidy()
+        self._tidy_too()
+
     def _use_policy(self, offer: actuation_pb2.UsePolicy) -> None:
         verdict = self._authority.use_policy(offer.signed.SerializeToString())
         self.tell_ready()
@@ -94,9 +105,16 @@ class Worker:
         if not _is_name(heal.run_id):
             self._refuse(heal, No("unreadable", f"A run's id has 1 to {RUN_ID_CHARACTERS_MAX} printable characters."))
         elif self._journal.find(heal.run_id) is not None:
-            self._repeat()  # asked for again: the run is known and is not begun a second time
+            self._tell_of_known(heal)
         else:
             self._heal_once(heal)
+
+    def _tell_of_known(self, heal: actuation_pb2.Heal) -> None:
+        """Answer a wish that came again: the run is known, and is not begun a second time."""
+        if any(one.run_id == heal.run_id for one in self._journal.unacknowledged()):
+            self._repeat()
+        else:
+            self._refuse(heal, No("known-run", "The run has ended, and its outcome was confirmed as stored."))
 
     def _heal_once(self, heal: actuation_pb2.Heal) -> None:
         permit = self._permit(heal)
@@ -109,7 +127,7 @@ class Worker:
             self.tell_ready(heal.run_id)
             self._report(self._healer.heal(permit.order, planned))
             self.tell_ready()
-            self._healer.host.tidy()
+            self._tidy()
 
     def _permit(self, heal: actuation_pb2.Heal) -> Permit | No:
         try:

@@ -7,10 +7,10 @@ racer has put another one in its place, that one goes back. So nothing else than
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 
 from homeostat.plan import RemoveFile, RestoreFile
-from homeostat_agent.actuator.digests import sha256
 from homeostat_agent.actuator.host import folders
 from homeostat_agent.actuator.host.port import StepResult
 from homeostat_agent.config import Folder
@@ -98,7 +98,7 @@ class Trash:
 def kept_name(path: str) -> str:
     """Return what a file is called in the trash: unlike any other path's, and still to be recognised by a person."""
     name = path.rpartition("/")[2].encode()[:_NAME_BYTES_MAX].decode(errors="ignore")
-    return f"{sha256(path.encode()).hex()[:32]}-{name}"
+    return f"{sha256(path.encode()).hexdigest()[:32]}-{name}"
 
 
 def _parts(path: str) -> tuple[str, ...] | None:
