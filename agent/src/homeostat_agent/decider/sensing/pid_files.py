@@ -5,11 +5,11 @@ other programs write it, is believed for a process that is older than the file.
 """
 
 import os
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from homeostat_agent.decider.sensing.metrics import since_boot_s
+from homeostat_agent.decider.sensing.metrics import wall_ahead_ns
 from homeostat_agent.decider.sensing.proc import CLOCK_TICKS, PROC, ProcessStat, read_stat
 
 FILE_BYTES_MAX = 128
@@ -32,8 +32,9 @@ class PidFiles:
     The memory is why a step of the wall clock does not make a service look dead: ages are compared once per file.
     """
 
-    def __init__(self, proc: Path = PROC) -> None:
+    def __init__(self, proc: Path = PROC, wall_ahead_ns: Callable[[], int] = wall_ahead_ns) -> None:
         self._proc = proc
+        self._wall_ahead_ns = wall_ahead_ns
         self._meant: dict[str, tuple[Written, int]] = {}
 
     def leader(self, path: str) -> ProcessStat | None:
@@ -53,7 +54,7 @@ class PidFiles:
         known, started = self._meant.get(path, (None, 0))
         if known == written:
             return started
-        born_s = time.clock_gettime(time.CLOCK_REALTIME) - (since_boot_s() - stat.started / CLOCK_TICKS)
+        born_s = stat.started / CLOCK_TICKS + self._wall_ahead_ns() / 1e9
         if born_s > written.modified_ns / 1e9 + SLACK_S:
             return None
         self._meant[path] = (written, stat.started)
@@ -63,7 +64,7 @@ class PidFiles:
 def read_pid_file(path: str) -> Written | None:
     """Return what a pid file says, or None where it is missing or says nothing; OSError where it cannot be read."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except FileNotFoundError:
         return None
     try:

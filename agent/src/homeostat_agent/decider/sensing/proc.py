@@ -53,7 +53,7 @@ class KeptFile:
     def _first(self) -> bytes:
         self._opened = True
         try:
-            self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            self._fd = os.open(self.path, os.O_RDONLY)
             return _whole(self._fd)
         except OSError:
             self.close()
@@ -63,7 +63,7 @@ class KeptFile:
 def read_once(path: str) -> bytes:
     """Open, read up to CHUNK_BYTES, close; b"" where it cannot be read."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY)
     except OSError:
         return b""
     try:
