@@ -4,6 +4,7 @@ Invariant: a key file that others can read is refused rather than used.
 """
 
 import os
+import secrets
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -39,7 +40,7 @@ def _read(path: Path) -> bytes:
 
 def _write(path: Path, content: bytes) -> None:
     # Whole or not at all, and the first of two programs that start together wins.
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -135,7 +135,10 @@ def _problem(row: Row[Any], expected: int, previous: bytes) -> str:
 
 def _end_problem(connection: Connection, last: int) -> str:
     counted = connection.execute(select(_COUNTERS.c.value).where(_COUNTERS.c.name == COUNTER)).scalar_one()
-    return "" if counted == last else f"entries {last + 1} to {counted} are missing at the end"
+    if counted == last:
+        return ""
+    missing = f"entries {last + 1} to {counted} are missing at the end"
+    return missing if counted > last else "there are more entries than were ever counted"
 
 
 def _digest(previous: bytes, values: Mapping[str, Any]) -> bytes:

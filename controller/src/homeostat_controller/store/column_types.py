@@ -5,8 +5,9 @@ The one invariant: a time goes in aware and comes out aware, in UTC, on both.
 
 import re
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import DateTime, Dialect, Index
+from sqlalchemy import ColumnElement, DateTime, Dialect, Index
 from sqlalchemy.orm import declared_attr
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import SQLModel
@@ -24,6 +25,12 @@ class Record(SQLModel):
         return _WORD_START.sub("_", cls.__name__).lower()
 
 
+def kind_of(column: ColumnElement[Any]) -> type[Any]:
+    """Return what a column's values are in Python."""
+    kind = column.type
+    return (kind.impl_instance if isinstance(kind, TypeDecorator) else kind).python_type
+
+
 def indexes(*columns: str) -> tuple[Index, ...]:
     """Return one index for each text of column names, such as "status created_at id"."""
     return tuple(Index(None, *one.split()) for one in columns)
@@ -34,11 +41,6 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     impl = DateTime(timezone=True)
     cache_ok = True
-
-    @property
-    def python_type(self) -> type[datetime]:
-        """What it is in Python."""
-        return datetime
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Refuse a naive time: it would be somebody's local one."""

@@ -12,11 +12,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, exists, false, func, not_, or_
 
 from homeostat_controller.errors import Invalid
+from homeostat_controller.store.column_types import kind_of
 from homeostat_controller.store.database import table
 from homeostat_controller.store.tables import EndpointLabel
 
 LABEL_PREFIX = "label."
-CONDITIONS_MAX = 50
+CONDITIONS_MAX = 20
 _LABELS = table(EndpointLabel)
 
 Value = str | float | datetime
@@ -95,7 +96,7 @@ def _holds(condition: Condition, value: Value, fields: Fields) -> ColumnElement[
     if isinstance(value, str):
         return _known(_text(column, value))
     # A moment is no number: on PostgreSQL the comparison itself would fail.
-    if (column.type.python_type is datetime) is not isinstance(value, datetime) or column.type.python_type is str:
+    if kind_of(column) is str or (kind_of(column) is datetime) is not isinstance(value, datetime):
         raise Invalid(f"{condition.field} cannot be compared with {value}")
     return _known(_TESTS[condition.test](column, value))
 

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Column, Connection, Row, Select, func, literal, select, tuple_
 
 from homeostat_controller.errors import Invalid
+from homeostat_controller.store.column_types import kind_of
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 500
@@ -90,7 +91,7 @@ def _cursor(row: Row[Any], order: Order) -> str:
 def _values(cursor: str, order: Order) -> Sequence[Any]:
     try:
         told = json.loads(base64.urlsafe_b64decode(cursor[:CURSOR_CHARACTERS_MAX] + "=" * (-len(cursor) % 4)))
-        return [_value(column.type.python_type, one) for column, one in zip(order.columns, told, strict=True)]
+        return [_value(kind_of(column), one) for column, one in zip(order.columns, told, strict=True)]
     except (ValueError, TypeError):
         raise Invalid("this cursor is none of this list; start without one") from None
 
