@@ -31,7 +31,7 @@ def check(policy: Policy) -> tuple[Problem, ...]:
             values.too_many(("rules",), len(policy.rules), values.RULES_MAX),
             _twice("rules", [rule.name for rule in policy.rules], "rule"),
             *(_rule(("rules", at), rule, policy) for at, rule in enumerate(policy.rules[: values.RULES_MAX])),
-            _shadowed(policy.rules[: values.RULES_MAX]),
+            _shadowed(policy),
             _budget(("limits", "actions"), policy.limits.actions),
             _budget(("limits", "failures"), policy.limits.failures),
             _budget(("limits", "repeats"), policy.limits.repeats),
@@ -51,7 +51,7 @@ def _head(policy: Policy) -> Iterator[Problem]:
     if not 1 <= policy.semantics <= SEMANTICS_VERSION:
         yield Problem(("semantics",), f"is {policy.semantics}; this program speaks 1 to {SEMANTICS_VERSION}")
     if policy.not_after is not None:
-        yield from values.aware(("not_after",), policy.not_after)
+        yield from values.moment(("not_after",), policy.not_after)
     yield from values.labels(("select", "labels"), policy.selector)
 
 
@@ -63,7 +63,7 @@ def _twice(key: str, names: Sequence[str], what: str) -> Iterator[Problem]:
 def _threshold(path: Path, threshold: Threshold) -> Iterator[Problem]:
     spec = THRESHOLDS.get(threshold.name)
     if spec is None:
-        yield Problem(path, values.unknown("threshold", threshold.name, THRESHOLDS))
+        yield Problem(path, values.unknown("threshold", threshold.name, THRESHOLDS), at_key=True)
         return
     ends = {"value": threshold.value, "at_least": threshold.at_least, "at_most": threshold.at_most}
     wrong = [
@@ -83,17 +83,13 @@ def _range(path: Path, threshold: Threshold) -> Iterator[Problem]:
         return
     if least is None or most is None:
         key, other = ("at_least", "at_most") if most is None else ("at_most", "at_least")
-        yield Problem((*path, key), f"a range needs both ends: add {other}, or leave {key} out")
+        yield Problem((*path, key), f"a range needs both ends: add {other}, or leave {key} out", between=True)
     elif least > most:
-        yield Problem(
-            (*path, "at_least"),
-            f"is {values.number(least)}, above at_most ({values.number(most)}): the range is the wrong way round",
-        )
+        ends = f"{values.number(least)}, above at_most ({values.number(most)})"
+        yield Problem((*path, "at_least"), f"is {ends}: the range is the wrong way round", between=True)
     elif not least <= value <= most:
-        yield Problem(
-            (*path, "value"),
-            f"is {values.number(value)}, outside its own range from {values.number(least)} to {values.number(most)}",
-        )
+        ends = f"from {values.number(least)} to {values.number(most)}"
+        yield Problem((*path, "value"), f"is {values.number(value)}, outside its own range {ends}", between=True)
 
 
 def _playbook(path: Path, playbook: Playbook) -> Iterator[Problem]:
@@ -110,36 +106,40 @@ def _playbook(path: Path, playbook: Playbook) -> Iterator[Problem]:
         return
     if verifier is not None and verifier.subject_kind is not spec.subject_kind:
         sentence = f"{verifier.name} verifies a {verifier.subject_kind}, but {spec.name} repairs a {spec.subject_kind}"
-        yield Problem((*path, "verifier"), f"{sentence}: leave it out for {spec.verifier}")
+        yield Problem((*path, "verifier"), f"{sentence}: leave it out for {spec.verifier}", between=True)
     known = {one.name: one for one in spec.parameters}
     for name, number in playbook.parameters.items():
         if name in known:
             yield from values.bounded((*path, "parameters", name), number, known[name])
         else:
-            yield Problem((*path, "parameters", name), values.unknown(f"parameter of {spec.name}", name, known))
+            sentence = values.unknown(f"parameter of {spec.name}", name, known)
+            yield Problem((*path, "parameters", name), sentence, at_key=True)
 
 
 def _rule(path: Path, rule: Rule, policy: Policy) -> Iterator[Problem]:
     yield from values.name((*path, "name"), rule.name)
     yield from values.labels((*path, "when", "labels"), rule.selector)
+    yield from _never_selected((*path, "when", "labels"), rule.selector, policy)
     yield from _faults((*path, "when", "fault"), rule)
     yield from _subjects((*path, "when", "subject"), rule)
     yield from values.references((*path, "do"), "playbook", rule.playbooks, policy.playbooks)
     yield from _kinds(path, rule, policy.playbooks)
     wanted = rule.delegation
     if not rule.playbooks and wanted.level is not Level.OBSERVE:
-        yield Problem((*path, "do"), f"level {wanted.level.word} needs a playbook; name one, or use level observe")
+        sentence = f"level {wanted.level.word} needs a playbook; name one, or use level observe"
+        yield Problem((*path, "do"), sentence, between=True)
     yield from values.within((*path, "least_confidence"), wanted.least_confidence, 0, 1)
     if wanted.budget is not None:
         yield from _budget((*path, "budget"), wanted.budget)
-    yield from values.references((*path, "quiet_hours"), "quiet hours", wanted.quiet_hours, policy.quiet_hours)
+    yield from values.references((*path, "quiet_hours"), "quiet_hours entry", wanted.quiet_hours, policy.quiet_hours)
 
 
 def _faults(path: Path, rule: Rule) -> Iterator[Problem]:
     if not rule.faults:
         yield Problem(path, f"names no fault; there are: {values.listed(FaultClass)}")
     if FaultClass.UNEXPLAINED in rule.faults and rule.delegation.level is not Level.OBSERVE:
-        yield Problem(path, "the model alone never authorises a repair: give 'unexplained' a rule of level observe")
+        sentence = "the model alone never authorises a repair: give 'unexplained' a rule of level observe"
+        yield Problem(path, sentence, between=True)
 
 
 def _subjects(path: Path, rule: Rule) -> Iterator[Problem]:
@@ -149,15 +149,22 @@ def _subjects(path: Path, rule: Rule) -> Iterator[Problem]:
     yield from values.repeated(path, rule.subjects, "pattern")
     for at, pattern in enumerate(rule.subjects):
         if not values.PATTERN.fullmatch(pattern):
-            sentence = (
-                f"{values.shown(pattern)} is no pattern over 'kind:name'; write it like 'service:web-*', in lower case"
-            )
-            yield Problem((*path, at), sentence)
-        elif not any(can_match(pattern, kind) for kind in SubjectKind):
-            sentence = (
-                f"{values.shown(pattern)} matches nothing; write 'kind:name' with one of: {values.listed(SubjectKind)}"
-            )
-            yield Problem((*path, at), sentence)
+            how = "write it like 'service:web-*', in lower case"
+            yield Problem((*path, at), f"{values.shown(pattern)} is no pattern over 'kind:name'; {how}")
+        elif not _matches_some(pattern):
+            yield Problem((*path, at), _matches_nothing(pattern))
+
+
+def _matches_some(pattern: str) -> bool:
+    return any(can_match(pattern, kind) for kind in SubjectKind)
+
+
+def _matches_nothing(pattern: str) -> str:
+    kind, colon, _ = pattern.partition(":")
+    if colon and kind not in set(SubjectKind):
+        return values.unknown("kind of subject", kind, SubjectKind)
+    kinds = values.listed(SubjectKind)
+    return f"{values.shown(pattern)} matches nothing; write 'kind:name' with one of these kinds: {kinds}"
 
 
 def _kinds(path: Path, rule: Rule, playbooks: Mapping[str, Playbook]) -> Iterator[Problem]:
@@ -167,31 +174,49 @@ def _kinds(path: Path, rule: Rule, playbooks: Mapping[str, Playbook]) -> Iterato
         for name in rule.playbooks
         if name in playbooks and playbooks[name].action in ACTIONS
     }
-    patterns = [one for one in rule.subjects if any(can_match(one, kind) for kind in SubjectKind)]
-    if len(repaired) < len(rule.playbooks) or not repaired or len(patterns) < len(rule.subjects):
-        return
+    patterns = [one for one in rule.subjects if _matches_some(one)]
+    if len(repaired) < len(rule.playbooks) or len(patterns) < len(rule.subjects) or not (repaired and patterns):
+        return  # something is wrong with them already
+    strange = [at for at, one in enumerate(patterns) if not any(can_match(one, kind) for kind in repaired.values())]
+    for at in strange:
+        kinds = values.listed(sorted(set(repaired.values())))
+        sentence = f"{values.shown(patterns[at])} cannot match what this rule's playbooks repair ({kinds})"
+        yield Problem((*path, "when", "subject", at), sentence, between=True)
     for at, name in enumerate(rule.playbooks):
-        kind = repaired[name]
-        if not any(can_match(one, kind) for one in patterns):
-            yield Problem(
-                (*path, "do", at), f"{values.shown(name)} repairs a {kind}, which no subject of this rule matches"
-            )
-    for at, one in enumerate(patterns):
-        if not any(can_match(one, kind) for kind in repaired.values()):
-            kinds = values.listed(sorted(set(repaired.values())))
-            sentence = f"{values.shown(one)} cannot match what this rule's playbooks repair ({kinds})"
-            yield Problem((*path, "when", "subject", at), sentence)
+        if len(strange) < len(patterns) and not any(can_match(one, repaired[name]) for one in patterns):
+            sentence = f"{values.shown(name)} repairs a {repaired[name]}, which no subject of this rule matches"
+            yield Problem((*path, "do", at), sentence, between=True)
 
 
-def _shadowed(rules: Sequence[Rule]) -> Iterator[Problem]:
+def _never_selected(path: Path, selector: Selector, policy: Policy) -> Iterator[Problem]:
+    for key, wanted in selector.matches.items():
+        given = policy.selector.matches.get(key, wanted)
+        if wanted and not set(wanted) & set(given):
+            sentence = f"selects no endpoint: the policy is only for {key} {values.listed(given)}"
+            yield Problem((*path, key), sentence, between=True)
+
+
+def _shadowed(policy: Policy) -> Iterator[Problem]:
+    rules = policy.rules[: values.RULES_MAX]
     for at, rule in enumerate(rules):
-        before = [one for one in rules[:at] if _selects_all_of(one.selector, rule.selector)]
-        covering = [
-            _first_covering(before, fault, pattern) for fault in sorted(rule.faults) for pattern in rule.subjects
-        ]
-        if covering and None not in covering:
-            names = ", ".join(sorted({values.shown(one.name) for one in covering if one is not None}))
-            yield Problem(("rules", at), f"never applies: {names} above it covers all of it; move this rule up")
+        narrowed = Selector({**policy.selector.matches, **rule.selector.matches})
+        before = [one for one in rules[:at] if _selects_all_of(one.selector, narrowed)]
+        names = _covering(before, rule)
+        if names:
+            sentence = f"never applies: {values.listed(names)} above it covers all of it; move this rule up"
+            yield Problem(("rules", at), sentence, between=True)
+
+
+def _covering(before: Sequence[Rule], rule: Rule) -> list[str]:
+    """Return the names of the rules that leave nothing to `rule`, or nothing where something is left."""
+    names: set[str] = set()
+    for fault in rule.faults:
+        for pattern in rule.subjects:
+            first = _first_covering(before, fault, pattern)
+            if first is None:
+                return []
+            names.add(values.shown(first.name))
+    return sorted(names)
 
 
 def _first_covering(rules: Iterable[Rule], fault: FaultClass, pattern: str) -> Rule | None:
@@ -223,15 +248,13 @@ def _quiet_hours(path: Path, hours: QuietHours) -> Iterator[Problem]:
 
 def _waiver(path: Path, waiver: Waiver, policy: Policy) -> Iterator[Problem]:
     yield from values.name((*path, "name"), waiver.name)
-    for key, text, what in (
-        ("owner", waiver.owner, "who answers for it"),
-        ("reason", waiver.reason, "why it is there"),
-    ):
+    for key, text in (("owner", waiver.owner), ("reason", waiver.reason)):
         yield from values.text((*path, key), text)
         if not text.strip():
-            yield Problem((*path, key), f"must say {what}")
-    yield from values.aware((*path, "expires_at"), waiver.expires_at)
+            yield Problem((*path, key), "is empty; say who answers for the waiver, and why it is there")
+    yield from values.moment((*path, "expires_at"), waiver.expires_at)
     yield from values.labels((*path, "select", "labels"), waiver.selector)
+    yield from _never_selected((*path, "select", "labels"), waiver.selector, policy)
     if not waiver.rules:
         yield Problem((*path, "rules"), "names no rule")
     levels = {rule.name: rule.delegation.level for rule in policy.rules}
@@ -239,7 +262,9 @@ def _waiver(path: Path, waiver: Waiver, policy: Policy) -> Iterator[Problem]:
     for name in waiver.rules:
         if waiver.level > levels.get(name, Level.ACT):
             sentence = f"would raise rule {values.shown(name)} from {levels[name].word} to {waiver.level.word}"
-            yield Problem((*path, "level"), f"{sentence}; a waiver may only lower: change the rule instead")
+            yield Problem(
+                (*path, "level"), f"{sentence}; a waiver may only lower: change the rule instead", between=True
+            )
 
 
 Named = TypeVar("Named", Threshold, Playbook, QuietHours)
@@ -251,7 +276,8 @@ def _all_of(
     """Check one of the document's tables of named things."""
     yield from values.too_many((key,), len(entries), most)
     for name, one in list(entries.items())[:most]:
-        yield from values.name((key, name), name)
+        if key != "thresholds":  # those are judged by the catalogue
+            yield from values.name((key, name), name, at_key=True)
         if one.name != name:
             yield Problem((key, name), f"is called {values.shown(one.name)} inside")
         yield from entry((key, name), one)

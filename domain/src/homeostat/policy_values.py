@@ -39,27 +39,35 @@ SETTLE_MAX = timedelta(minutes=30)
 VERIFY_LEAST = timedelta(milliseconds=1)
 VERIFY_WITHIN_MAX = timedelta(minutes=30)
 DAY_MINUTES = 24 * 60
+YEAR_LEAST = 2000
+YEAR_MOST = 2999
 # A text longer than this is cut where a sentence quotes it.
 _QUOTED_CHARACTERS_MAX = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a policy: where, as keys and list positions from the document's top, and a sentence."""
+    """What is wrong with a policy: where, as keys and list positions from the document's top, and a sentence.
+
+    `at_key`: the last key of the path is itself wrong, not what it holds. `between`: it lies in how several values of
+    this section fit together; each alone may be good.
+    """
 
     path: Path
     sentence: str
+    at_key: bool = False
+    between: bool = False
 
     def __str__(self) -> str:
         place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.path).removeprefix(".")
         return f"{place}: {self.sentence}" if place else self.sentence
 
 
-def name(path: Path, value: str) -> Iterator[Problem]:
+def name(path: Path, value: str, *, at_key: bool = False) -> Iterator[Problem]:
     """Check what people and other parts of the document call something by."""
     if not NAME.fullmatch(value):
         rule = "up to 63 lower-case letters, digits, '.', '_', '@' and '-', beginning with a letter or digit"
-        yield Problem(path, f"{shown(value)} is no name; use {rule}" if value else f"lacks a name; use {rule}")
+        yield Problem(path, f"{shown(value)} is no name; use {rule}", at_key=at_key)
 
 
 def text(path: Path, value: str) -> Iterator[Problem]:
@@ -75,7 +83,9 @@ def labels(path: Path, selector: Selector) -> Iterator[Problem]:
     yield from too_many(path, len(selector.matches), NAMES_MAX)
     for key, values in selector.matches.items():
         if not LABEL_KEY.fullmatch(key):
-            yield Problem((*path, key), f"{shown(key)} is no label; use letters, digits, '.', '_', '/' and '-'")
+            yield Problem(
+                (*path, key), f"{shown(key)} is no label; use letters, digits, '.', '_', '/' and '-'", at_key=True
+            )
         if not values:
             yield Problem((*path, key), "has no value, so that no endpoint is selected; name one or remove the label")
         yield from too_many((*path, key), len(values), NAMES_MAX)
@@ -105,10 +115,12 @@ def length(path: Path, value: timedelta, least: timedelta, most: timedelta) -> I
         yield Problem(path, f"is {duration(value)}; it must be from {duration(least)} to {duration(most)}")
 
 
-def aware(path: Path, value: datetime) -> Iterator[Problem]:
-    """Check that a moment says which time zone it is in."""
+def moment(path: Path, value: datetime) -> Iterator[Problem]:
+    """Check that a moment says which time zone it is in, and that every endpoint's calendar holds it."""
     if value.utcoffset() is None:
         yield Problem(path, "needs a time zone, such as the Z in 2030-01-31T00:00:00Z")
+    if not YEAR_LEAST <= value.year <= YEAR_MOST:
+        yield Problem(path, f"lies in the year {value.year}; use {YEAR_LEAST} to {YEAR_MOST}")
 
 
 def references(path: Path, what: str, used: Sequence[str], known: Collection[str]) -> Iterator[Problem]:
@@ -137,11 +149,16 @@ def too_many(path: Path, count: int, most: int) -> Iterator[Problem]:
 
 def unknown(what: str, given: str, known: Iterable[str]) -> str:
     """Return the sentence for a name that does not exist, with the nearest one that does."""
-    names = sorted(known)
-    near = get_close_matches(given[:_QUOTED_CHARACTERS_MAX], names, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    names = [str(one) for one in known]
+    near = _nearest(given[:_QUOTED_CHARACTERS_MAX].lower(), names)
+    hint = f" (did you mean {near!r}?)" if near else ""
     there = f"there are: {listed(names)}" if names else "none is defined"
     return f"no {what} is called {shown(given)}{hint}; {there}"
+
+
+def _nearest(given: str, names: Sequence[str]) -> str:
+    close = get_close_matches(given, names, n=1) or [one for one in names if given and given.startswith(one)]
+    return close[0] if close else ""
 
 
 def listed(names: Iterable[str]) -> str:
