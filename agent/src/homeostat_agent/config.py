@@ -133,6 +133,11 @@ class AgentConfig:
     watched_file: tuple[WatchedFile, ...] = ()
 
     @property
+    def store(self) -> Path:
+        """The decider's database."""
+        return Path(self.agent.data_dir, "decider.db")
+
+    @property
     def actuator_socket(self) -> Path:
         """Where the actuator listens."""
         return Path(self.agent.run_dir, "actuator.sock")

@@ -6,6 +6,8 @@ Whoever owns a key owns its format. A value is replaced whole, in the transactio
 import sqlite3
 
 VALUE_BYTES_MAX = 1 << 20
+# The serialized EndpointState that was told last: what `homeostat-agent status` shows.
+ENDPOINT_STATE = "endpoint-state"
 
 
 class State:
