@@ -1,7 +1,7 @@
 """What the model means: distance, share, and a p-value that never claims more than was counted."""
 
 from itertools import pairwise
-from math import nan
+from math import exp, nan
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from homeostat_models.reference import (
     standardised,
 )
 
-COUNTED = Calibration(np.array([1, 2, 4, 8], dtype=np.float32), start=4.0, share=0.6, exponent=2.0, alarm=40.0)
+COUNTED = Calibration(np.array([1, 2, 4, 8], dtype=np.float32), start=4.0, share=0.6, fade=2.0, alarm=10.0)
 PRIOR = Prior((0.0, 0.0), (1.0, 1.0), (1.0, 1.0))
 PARAMETERS = Parameters(np.eye(2, dtype=np.float32), COUNTED, PRIOR)
 
@@ -32,15 +32,15 @@ def test_deviations_are_bounded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("length", "expected"),
-    [(0.0, 1.0), (1.0, 1.0), (1.5, 0.8), (2.0, 0.8), (4.0, 0.6), (8.0, 0.6 / 4), (40.0, 0.6 / 100)],
+    ("distance", "expected"),
+    [(0.0, 1.0), (1.0, 1.0), (1.5, 0.8), (2.0, 0.8), (4.0, 0.6), (8.0, 0.6 * exp(-2)), (24.0, 0.6 * exp(-10))],
 )
-def test_the_p_value_is_counted_and_then_fades(length: float, expected: float) -> None:
-    assert p_value(COUNTED, np.float32(length)) == pytest.approx(expected, rel=1e-6)
+def test_the_p_value_is_counted_and_then_fades(distance: float, expected: float) -> None:
+    assert p_value(COUNTED, np.float32(distance)) == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_p_value_never_rises_with_the_distance() -> None:
-    found = [p_value(COUNTED, np.float32(length)) for length in np.linspace(0.0, 200.0, 500)]
+    found = [p_value(COUNTED, np.float32(distance)) for distance in np.linspace(0.0, 200.0, 500)]
     assert all(after <= before for before, after in pairwise(found))
 
 
@@ -49,7 +49,7 @@ def test_the_p_value_has_a_least() -> None:
 
 
 def test_the_score_is_a_half_at_the_alarm() -> None:
-    assert score(PARAMETERS, [2.0, 6.0], [0.0, 0.0], [1.0, 1.0]).score == pytest.approx(0.5)
+    assert score(PARAMETERS, [6.0, -8.0], [0.0, 0.0], [1.0, 1.0]).score == pytest.approx(0.5)
 
 
 def test_shares_sum_to_one_and_follow_the_deviation() -> None:

@@ -13,7 +13,7 @@ from homeostat.features import FEATURES
 from homeostat_models import training
 from homeostat_models.datasets import ModelsError
 from homeostat_models.reference import p_value
-from homeostat_models.training import EXPONENT_MAX, SAMPLES_LEAST, TAIL_LEAST, calibrated, fit, parts
+from homeostat_models.training import SAMPLES_LEAST, TAIL_LEAST, calibrated, fit, parts
 
 
 def test_a_recording_is_cut_in_time_and_nothing_is_lost() -> None:
@@ -88,8 +88,8 @@ def test_the_tail_never_claims_less_than_was_counted(distances: list[float]) -> 
         calibration = calibrated(distances)
     except ModelsError:
         return  # they hardly differ
-    assert 0.0 < calibration.exponent <= EXPONENT_MAX
-    assert isfinite(calibration.start)
+    assert calibration.fade > 0.0
+    assert isfinite(calibration.alarm)
     ordered = calibration.distances
     for place, distance in enumerate(ordered):
         counted = (1 + len(ordered) - place) / (1 + len(ordered))

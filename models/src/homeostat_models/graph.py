@@ -46,7 +46,7 @@ class _Draft:
 def build(parameters: Parameters, name: str, version: int) -> bytes:
     """Return the serialised ONNX model with its metadata."""
     draft = _Draft()
-    _length(draft, parameters)
+    _distance(draft, parameters)
     _score(draft, parameters)
     _p_value(draft, parameters)
     graph = helper.make_graph(
@@ -86,7 +86,7 @@ def _operators(graph: onnx.GraphProto) -> list[str]:
     return sorted({node.op_type for node in graph.node})
 
 
-def _length(draft: _Draft, parameters: Parameters) -> None:
+def _distance(draft: _Draft, parameters: Parameters) -> None:
     draft.node("Sub", ["features", "centre"], "off")
     draft.node("Div", ["off", "scale"], "deviation")
     draft.node("IsNaN", ["features"], "missing")
@@ -97,12 +97,13 @@ def _length(draft: _Draft, parameters: Parameters) -> None:
     draft.node("MatMul", [draft.constant("precision", parameters.precision), "z"], "weighed")
     draft.node("Mul", ["z", "weighed"], "parts")
     draft.node("ReduceSum", ["parts"], "sum", keepdims=1)
-    draft.node("Max", ["sum", "zero"], "length")
+    draft.node("Max", ["sum", "zero"], "squared")
+    draft.node("Sqrt", ["squared"], "distance")
 
 
 def _score(draft: _Draft, parameters: Parameters) -> None:
-    draft.node("Add", ["length", draft.constant("alarm", parameters.calibration.alarm)], "beside_alarm")
-    draft.node("Div", ["length", "beside_alarm"], "score")
+    draft.node("Add", ["distance", draft.constant("alarm", parameters.calibration.alarm)], "beside_alarm")
+    draft.node("Div", ["distance", "beside_alarm"], "score")
     draft.node("Max", ["parts", "zero"], "raising")
     draft.node("Add", ["raising", draft.constant("part_least", PART_LEAST)], "positive")
     draft.node("ReduceSum", ["positive"], "total", keepdims=1)
@@ -112,18 +113,18 @@ def _score(draft: _Draft, parameters: Parameters) -> None:
 def _p_value(draft: _Draft, parameters: Parameters) -> None:
     calibration = parameters.calibration
     one = draft.constant("one", 1.0)
-    draft.node("GreaterOrEqual", [draft.constant("distances", calibration.distances), "length"], "at_least")
+    draft.node("GreaterOrEqual", [draft.constant("distances", calibration.distances), "distance"], "at_least")
     draft.node("Cast", ["at_least"], "each", to=TensorProto.FLOAT)
     draft.node("ReduceSum", ["each"], "count", keepdims=1)
     draft.node("Add", ["count", one], "count_and_one")
     all_and_one = draft.constant("all_and_one", 1.0 + len(calibration.distances))
     draft.node("Div", ["count_and_one", all_and_one], "counted")
     start = draft.constant("start", calibration.start)
-    draft.node("Max", ["length", start], "in_tail")
-    draft.node("Div", ["in_tail", start], "ratio")
-    draft.node("Pow", ["ratio", draft.constant("exponent", -calibration.exponent)], "fading")
+    draft.node("Sub", ["distance", start], "past_start")
+    draft.node("Div", ["past_start", draft.constant("fade", -calibration.fade)], "exponent")
+    draft.node("Exp", ["exponent"], "fading")
     draft.node("Mul", ["fading", draft.constant("tail_share", calibration.share)], "fitted")
-    draft.node("Greater", ["length", start], "beyond")
+    draft.node("Greater", ["distance", start], "beyond")
     draft.node("Where", ["beyond", "fitted", "counted"], "share_beyond")
     draft.node("Max", ["share_beyond", draft.constant("p_value_least", P_VALUE_LEAST)], "p_value")
 

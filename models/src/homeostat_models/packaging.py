@@ -80,7 +80,7 @@ def _calibration(parameters: Parameters) -> dict[str, float]:
         "samples": len(calibration.distances),
         "tail_start": _short(calibration.start),
         "tail_share": _short(calibration.share),
-        "tail_exponent": _short(calibration.exponent),
+        "tail_fade": _short(calibration.fade),
         "alarm_distance": _short(calibration.alarm),
     }
 

@@ -1,9 +1,11 @@
 """The model in numpy: what the ONNX graph must compute, stated once in the plainest way.
 
-A vector is held against a centre and a scale, missing numbers count as usual, and the length of what is left, measured
+A vector is held against a centre and a scale, missing numbers count as usual, and the distance that is left, measured
 through a shrunk precision matrix, is how unusual it is. Its p-value is the share of held-out normal samples at least as
-unusual: counted, as (1 + such samples) / (1 + all), and past the start of the tail a power law that was fitted so as
-never to claim less than that count. All arithmetic is float32, as in the graph.
+far away: counted, as (1 + such samples) / (1 + all), and past the start of the tail an exponential that was fitted so
+as never to claim less than that count. Features are percentages or logarithms, whose own tails are no heavier; it still
+is an extrapolation from few samples, and no statement about machines that were not recorded. All arithmetic is float32,
+as in the graph.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,7 +29,7 @@ PART_LEAST = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Held-out distances, ascending, and the tail: p = share · (distance / start) ^ -exponent beyond `start`.
+    """Held-out distances, ascending, and the tail: p = share · e ^ -((distance - start) / fade) beyond `start`.
 
     `alarm` is the distance at which the p-value reaches the default alarm threshold; there the score is 0.5.
     """
@@ -35,7 +37,7 @@ class Calibration:
     distances: Float32s
     start: float
     share: float
-    exponent: float
+    fade: float
     alarm: float
 
 
@@ -67,11 +69,11 @@ class Scoring(Protocol):
 def score(parameters: Parameters, features: Sequence[float], centre: Sequence[float], scale: Sequence[float]) -> Result:
     """Score one feature vector (NaN: missing) against a centre and a scale of the same length."""
     parts = contributions(parameters.precision, standardised(features, centre, scale))
-    length = max(np.float32(parts.sum(dtype=np.float32)), np.float32(0))
+    distance = length(parts)
     positive = np.maximum(parts, np.float32(0)) + np.float32(PART_LEAST)
     return Result(
-        score=float(length / (length + np.float32(parameters.calibration.alarm))),
-        p_value=p_value(parameters.calibration, length),
+        score=float(distance / (distance + np.float32(parameters.calibration.alarm))),
+        p_value=p_value(parameters.calibration, distance),
         share=positive / positive.sum(dtype=np.float32),
     )
 
@@ -90,17 +92,23 @@ def float32s(values: Sequence[float]) -> Float32s:
 
 
 def contributions(precision: Float32s, z: Float32s) -> Float32s:
-    """Return each feature's part of the squared Mahalanobis length; parts may be negative, their sum is not."""
+    """Return each feature's part of the squared distance; parts may be negative, their sum is not."""
     return (z * (precision @ z)).astype(np.float32)
 
 
-def p_value(calibration: Calibration, length: np.float32) -> float:
-    """Return the share of normal samples at least as unusual as a squared length."""
-    if length <= np.float32(calibration.start):
-        at_least = int(np.count_nonzero(calibration.distances >= length))
+def length(parts: Float32s) -> np.float32:
+    """Return the Mahalanobis distance that has these parts."""
+    squared = np.float32(parts.sum(dtype=np.float32))
+    return np.float32(np.sqrt(max(squared, np.float32(0))))
+
+
+def p_value(calibration: Calibration, distance: np.float32) -> float:
+    """Return the share of normal samples at least as far from usual as a distance."""
+    if distance <= np.float32(calibration.start):
+        at_least = int(np.count_nonzero(calibration.distances >= distance))
         return float(np.float32(1 + at_least) / np.float32(1 + len(calibration.distances)))
-    ratio = length / np.float32(calibration.start)
-    fitted = np.float32(calibration.share) * ratio ** np.float32(-calibration.exponent)
+    beyond = (distance - np.float32(calibration.start)) / np.float32(calibration.fade)
+    fitted = np.float32(calibration.share) * np.exp(-beyond, dtype=np.float32)
     return float(max(fitted, np.float32(P_VALUE_LEAST)))
 
 

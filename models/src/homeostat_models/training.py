@@ -7,7 +7,7 @@ Calibration replays the adaptation that an endpoint runs, since that is what its
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import ceil, log
+from math import ceil, log, sqrt
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from homeostat.catalogue import THRESHOLDS
 from homeostat.features import FEATURES
 from homeostat.sample import METRICS
 from homeostat_models.datasets import Floats, ModelsError, Recording, Vectors
-from homeostat_models.reference import Calibration, Float32s, Parameters, contributions, standardised
+from homeostat_models.reference import Calibration, Float32s, Parameters, contributions, length, standardised
 
 TEACH, CALIBRATE = 0.5, 0.25  # shares of each recording's time; the rest is for evaluation
 SAMPLES_LEAST = 400  # normal samples in all: 100 to calibrate with, and enough to leave the prior behind while teaching
@@ -27,9 +27,8 @@ SHRINKAGE_LEAST = 0.3
 _TEACHING_MAX = 8.0
 # The tail begins at the largest tenth, and no later than the tenth largest distance.
 TAIL_SHARE, TAIL_LEAST = 0.1, 10
-# One-sided 95 % bound of a normal distribution: the tail's exponent is taken at the low end of what it may be.
+# One-sided 95 % bound of a normal distribution: the tail is taken to fade as slowly as its samples leave possible.
 _ONE_SIDED = 1.645
-EXPONENT_MAX = 20.0
 # Parameters are rounded, so that the last bit of a linear algebra library does not change the file.
 _DIGITS = 5
 # By unit: how wide an endpoint that was never met may differ from the training machine, and how narrow "usual" may get.
@@ -89,7 +88,7 @@ def parts(recording: Recording) -> Parts:
 
 
 def calibrated(distances: Sequence[float] | Floats) -> Calibration:
-    """Return the calibration that rests on held-out squared distances, 2 * TAIL_LEAST or more.
+    """Return the calibration that rests on held-out distances, 2 * TAIL_LEAST or more.
 
     Raises ModelsError when there are fewer, or when they do not differ.
     """
@@ -101,24 +100,21 @@ def calibrated(distances: Sequence[float] | Floats) -> Calibration:
     start = float(ascending[-largest])
     if not 0.0 < start < float(ascending[-1]):
         raise ModelsError("the samples to calibrate with hardly differ: record the machine at several loads")
-    at_least = int(np.count_nonzero(ascending >= np.float32(start)))
-    share = (1 + at_least) / (1 + len(ascending))
-    exponent = float(_rounded(np.array([_exponent(ascending, start, share)]))[0])
-    alarm = start * (share / THRESHOLDS["alarm_p_value"].default) ** (1.0 / exponent)
-    return Calibration(ascending, start, share, exponent, alarm)
+    share = (1 + int(np.count_nonzero(ascending >= np.float32(start)))) / (1 + len(ascending))
+    fade = float(_rounded(np.array([_fade(ascending, start, share)]))[0])
+    alarm = start + fade * log(share / THRESHOLDS["alarm_p_value"].default)
+    return Calibration(ascending, start, share, fade, alarm)
 
 
-def _exponent(ascending: Float32s, start: float, share: float) -> float:
-    """Return the steepest power that neither the estimate's doubt nor any sample's own count speaks against."""
-    beyond = ascending[ascending > start].astype(np.float64)
-    logs = np.log(beyond / start)
-    hill = len(beyond) / float(logs.sum())
-    bounds = [EXPONENT_MAX, hill * (1.0 - _ONE_SIDED / float(np.sqrt(len(beyond) + 1)))]
-    for i, one in enumerate(logs):
+def _fade(ascending: Float32s, start: float, share: float) -> float:
+    """Return the fastest fading that neither the estimate's doubt nor any sample's own count speaks against."""
+    beyond = ascending[ascending > start].astype(np.float64) - start
+    slowest = float(beyond.mean()) * (1.0 + _ONE_SIDED / sqrt(len(beyond)))
+    for i, one in enumerate(beyond):
         counted = (1 + len(beyond) - i) / (1 + len(ascending))
-        bounds.append(log(share / counted) / float(one))
-    # Shaved, so that rounding to float32 cannot carry the tail below a count.
-    return min(bounds) * (1.0 - 1e-4)
+        slowest = max(slowest, float(one) / log(share / counted))
+    # A little more, so that rounding cannot carry the tail below a count.
+    return slowest * (1.0 + 1e-4)
 
 
 def _prior(taught: Vectors) -> Prior:
@@ -142,10 +138,12 @@ def _precision(taught: Vectors, centre: Sequence[float], scale: Sequence[float])
     z = np.array([standardised(vector.tolist(), centre, scale) for vector in taught], dtype=np.float64)
     z = np.clip(z, -_TEACHING_MAX, _TEACHING_MAX)
     covariance = z.T @ z / len(z)
+    # Where a floor made the scale wider than what was seen, the matrix must not take that width back.
+    covariance += np.diag(np.maximum(1.0 - np.diag(covariance), 0.0))
     shrinkage = max(_oracle_shrinkage(covariance, len(z)), SHRINKAGE_LEAST)
-    target = np.eye(len(FEATURES)) * max(float(np.trace(covariance)) / len(FEATURES), 1e-3)
-    shrunk = (1.0 - shrinkage) * covariance + shrinkage * target
-    inverse = np.linalg.inv(shrunk)
+    size = len(covariance)
+    target = np.eye(size) * float(np.trace(covariance)) / size
+    inverse = np.linalg.inv((1.0 - shrinkage) * covariance + shrinkage * target)
     return _rounded((inverse + inverse.T) / 2.0), shrinkage
 
 
@@ -163,7 +161,7 @@ def _distances(precision: Float32s, prior: Prior, vectors: Vectors, usual: Usual
     found = []
     for vector in vectors.tolist():
         z = standardised(vector, *centre_and_scale(usual, prior))
-        found.append(max(float(contributions(precision, z).sum(dtype=np.float32)), 0.0))
+        found.append(float(length(contributions(precision, z))))
         usual = learn(usual, prior, vector)
     return found, usual
 
