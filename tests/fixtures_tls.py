@@ -69,6 +69,14 @@ class Authority:
         alternatives = [x509.UniformResourceIdentifier(one) for one in uris or (uri,)]
         return self._issue(endpoint_id, public, alternatives, ExtendedKeyUsageOID.CLIENT_AUTH, days)
 
+    def reissue(self, certificate_pem: bytes, endpoint_id: str) -> bytes:
+        """Return the PEM of a certificate for the key of another one."""
+        public = x509.load_pem_x509_certificate(certificate_pem).public_key()
+        assert isinstance(public, ec.EllipticCurvePublicKey)
+        uri = f"spiffe://homeostat/org/o/site/s/group/g/endpoint/{endpoint_id}"
+        names = [x509.UniformResourceIdentifier(uri)]
+        return self._issue(endpoint_id, public, names, ExtendedKeyUsageOID.CLIENT_AUTH, 1)
+
     def _issue(
         self,
         common: str,

@@ -62,6 +62,9 @@ class Controller(
         self.edit_enrolment: Callable[[enrolment_pb2.EnrollResponse], None] = lambda _: None
         self.edit_renewal: Callable[[enrolment_pb2.RenewResponse], None] = lambda _: None
         self.streams_allowed = True
+        self.acknowledges = True
+        # How many pushes to answer as one that has stored nothing and knows nothing would.
+        self.deaf_pushes = 0
         self.poll_hold_s = 0.0
         self.ports = (0, 0)
         self._outboxes: list[queue.Queue[link_pb2.ControllerMessage | None]] = []
@@ -159,6 +162,9 @@ class Controller(
 
     def PushEvents(self, request: link_pb2.PushEventsRequest, context: Any) -> link_pb2.PushEventsResponse:
         self._now(self.before, "PushEvents", context)
+        if self.deaf_pushes > 0:
+            self.deaf_pushes -= 1
+            return link_pb2.PushEventsResponse()
         with self._lock:
             self.pushes.append(request)
             self._store(request, context)
@@ -183,7 +189,8 @@ class Controller(
         try:
             for message in requests:
                 self.messages.append(message)
-                outbox.put(_acknowledgement(message))
+                if self.acknowledges:
+                    outbox.put(_acknowledgement(message))
         except Exception:  # noqa: BLE001, S110  # the stream was torn: it ends here as well
             pass
         outbox.put(None)
@@ -219,6 +226,16 @@ class Controller(
 def abort(code: grpc.StatusCode, details: str = "told to") -> Callable[[Context], None]:
     def do(context: Context) -> None:
         context.abort(code, details)
+
+    return do
+
+
+def busy(retry_after_s: float | str) -> Callable[[Context], None]:
+    said = retry_after_s if isinstance(retry_after_s, str) else str(int(retry_after_s * 1000))
+
+    def do(context: Context) -> None:
+        context.set_trailing_metadata((("retry-after-ms", said),))
+        context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many calls")
 
     return do
 

@@ -16,6 +16,8 @@ MESSAGE_BYTES_MAX = 1 << 20
 KEEPALIVE_S = 60
 KEEPALIVE_TIMEOUT_S = 20
 DETAILS_CHARACTERS_MAX = 300
+# In the trailing metadata of a call that was refused because the controller is busy; milliseconds.
+RETRY_AFTER_KEY = "retry-after-ms"
 
 OPTIONS = (
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
@@ -68,6 +70,16 @@ def status_of(error: grpc.RpcError) -> tuple[grpc.StatusCode, str]:
     if callable(code) and callable(details):
         return code(), details() or ""
     return grpc.StatusCode.UNKNOWN, str(error)
+
+
+def retry_after_s(error: grpc.RpcError) -> float:
+    """Return for how many seconds a controller that was too busy wants to be left alone; 0: it did not say."""
+    trailing = getattr(error, "trailing_metadata", None)
+    said = dict(trailing() or ()) if callable(trailing) else {}
+    try:
+        return max(0.0, int(said.get(RETRY_AFTER_KEY, "0")) / 1000)
+    except ValueError:
+        return 0.0
 
 
 def connect(address: str, authority_pem: bytes, identity: Identity | None = None) -> grpc.Channel:

@@ -158,7 +158,8 @@ def stored_policy(recorder: Recorder, judge: Judge, now: datetime) -> tuple[Poli
     """Return the policy to decide by at a start: the active one if it still stands up, else the last good one.
 
     None before the first, and where neither can be used any more. One that has expired is still returned: by when it
-    binds is for whoever decides. Raises StoreError.
+    binds is for whoever decides. Also None where it could not be known now, after both of `judge_policy`'s tries: the
+    policy stays stored as the active one, and a later call may return it. Raises StoreError.
     """
     stored = recorder.submit(lambda stores: stores.policies.active()).result(STORE_S_MAX)
     while stored is not None:

@@ -82,8 +82,9 @@ def _judge_message(message: policy_pb2.Policy, ref: PolicyRef, judge: Judge, now
         return Unsound(_cut(f"It cannot be understood: {error}."))
     problems = policy_check.check(policy)
     if problems:
-        shown = " ".join(str(one) for one in problems[:PROBLEMS_SHOWN_MAX])
-        return Unsound(_cut(f"It has {len(problems)} problems: {shown}"))
+        count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
+        shown = "; ".join(str(one) for one in problems[:PROBLEMS_SHOWN_MAX])
+        return Unsound(_cut(f"It has {count}: {shown}"))
     if not policy.selector.selects(judge.labels):
         return Unsound("It does not select this endpoint's labels.")
     if policy.not_after is not None and policy.not_after <= now:

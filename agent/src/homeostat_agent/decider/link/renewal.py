@@ -96,7 +96,8 @@ class Renewal:
             renew(self._config, identity, channel)
         self._backoff.succeeded()
         self._renewed()
-        return 0.0
+        # Not at once: with a clock far ahead of the controller's, the new one may seem to be due as well.
+        return RETRY_S_LEAST
 
     def _watch(self, identity: Identity) -> None:
         folder = identity_folder(self._config)
@@ -112,7 +113,13 @@ def renewal_due(validity: Validity, spread: float) -> datetime:
     return validity.not_before + life * (RENEW_AT_SHARE + spread * RENEW_AT_SHARE)
 
 
-def renew(config: AgentConfig, identity: Identity, channel: grpc.Channel) -> None:
+def renew(
+    config: AgentConfig,
+    identity: Identity,
+    channel: grpc.Channel,
+    *,
+    candidate_timeout_s: float = CANDIDATE_TIMEOUT_S,
+) -> None:
     """Get a new certificate over the old one's connection, try it, and put it in place.
 
     Raises IdentityError; then the old certificate is still the one in use.
@@ -131,15 +138,15 @@ def renew(config: AgentConfig, identity: Identity, channel: grpc.Channel) -> Non
     if fresh.uri.rpartition("/")[2] != identity.endpoint_id:
         raise IdentityError("The new certificate is for another endpoint.")
     candidate = dataclasses.replace(identity, certificate_pem=certificate_pem, authority_pem=authority_pem)
-    _try_out(candidate)
+    _try_out(candidate, candidate_timeout_s)
     store_certificate(folder, certificate_pem, authority_pem)
     log.info("event=certificate-renewed until=%s", fresh.not_after.isoformat())
 
 
-def _try_out(candidate: Identity) -> None:
+def _try_out(candidate: Identity, timeout_s: float) -> None:
     channel = connect(candidate.link_address, candidate.authority_pem, candidate)
     try:
-        grpc.channel_ready_future(channel).result(timeout=CANDIDATE_TIMEOUT_S)
+        grpc.channel_ready_future(channel).result(timeout=timeout_s)
     except grpc.FutureTimeoutError as error:
         raise IdentityError("The new certificate did not let this endpoint in.") from error
     finally:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import grpc
 
 from homeostat.wire.v1 import link_pb2, link_pb2_grpc
-from homeostat_agent.decider.link.channel import explain, status_of
+from homeostat_agent.decider.link.channel import explain, retry_after_s, status_of
 from homeostat_agent.decider.link.outgoing import Outgoing
 from homeostat_agent.decider.link.pace import Surroundings
 
@@ -57,12 +57,14 @@ class Session:
         self._heartbeat_s = self._pace.heartbeat_s
         self._ended = threading.Event()
         self._established = False
+        self._answered = threading.Event()
         self._retry_after_s = 0.0
         self._cancel: Callable[[], object] = lambda: None
 
     def cancel(self) -> None:
         """End the session as soon as possible."""
         self._ended.set()
+        self._answered.set()
         self._talk.outgoing.wake()
         self._cancel()
 
@@ -80,6 +82,7 @@ class Session:
                     break
             return self._end("the controller ended the session", aged=self._established)
         except grpc.RpcError as error:
+            self._retry_after_s = self._retry_after_s or retry_after_s(error)
             aged = self._established and status_of(error)[0] is grpc.StatusCode.DEADLINE_EXCEEDED
             return self._end(explain(error, self._talk.address), aged=aged)
         finally:
@@ -98,13 +101,18 @@ class Session:
                     break
                 held = time.monotonic() - asked_at >= HELD_S_LEAST
                 message = self._next(0.0 if held else self._next_heartbeat_s())
-        except (grpc.RpcError, grpc.FutureCancelledError) as error:
-            why = explain(error, self._talk.address) if isinstance(error, grpc.RpcError) else "the session was ended"
-            return self._end(why)
+        except grpc.FutureCancelledError:
+            return self._end("the session was ended")
+        except grpc.RpcError as error:
+            self._retry_after_s = retry_after_s(error)
+            return self._end(explain(error, self._talk.address))
         return self._end("the session is of age", aged=True)
 
     def _messages(self, first: link_pb2.AgentMessage, until: float) -> Iterator[link_pb2.AgentMessage]:
-        message: link_pb2.AgentMessage | None = first
+        yield first
+        # The first answer brings the token that the next message has to show.
+        self._answered.wait()
+        message = self._next(self._next_heartbeat_s())
         while message is not None:
             yield message
             wait_s = min(self._next_heartbeat_s(), until - time.monotonic())
@@ -130,6 +138,7 @@ class Session:
             wanted_s = settings.heartbeat.ToNanoseconds() / 1e9
             self._heartbeat_s = min(max(wanted_s, HEARTBEAT_S_LEAST), HEARTBEAT_S_MOST)
         self._talk.receive(message)
+        self._answered.set()
         if message.report_full_state:
             outgoing.tell_all()
         if settings.HasField("retry_after"):

@@ -13,12 +13,12 @@ from typing import TypeVar
 import grpc
 
 from homeostat.wire.v1 import link_pb2, link_pb2_grpc
-from homeostat_agent.decider.link.channel import Connection, NotConnected, explain
+from homeostat_agent.decider.link.channel import Connection, NotConnected, explain, retry_after_s, status_of
 from homeostat_agent.decider.link.identity import Identity
 from homeostat_agent.decider.link.pace import Backoff, Surroundings
 from homeostat_agent.decider.store.database import StoreError
 from homeostat_agent.decider.store.recorder import Recorder, Stores
-from homeostat_agent.decider.store.spool import Batch, OutOfOrder, SpoolState, TelemetryEntry
+from homeostat_agent.decider.store.spool import Batch, OutOfOrder, SpoolFull, SpoolState, TelemetryEntry
 
 BATCH_RECORDS_MAX = 500
 # Below the 512 KiB of a request, with room for telemetry and what surrounds a record.
@@ -26,6 +26,9 @@ BATCH_BYTES_MAX = 400 << 10
 TELEMETRY_RECORDS_MAX = 200
 TELEMETRY_BYTES_MAX = 64 << 10
 STORE_S_MAX = 60.0
+# What a controller answers that holds other content under these numbers, after either side was put back to an earlier
+# state. What waits is numbered anew then, from the number that it awaits.
+CHAIN_BROKEN = grpc.StatusCode.FAILED_PRECONDITION
 
 T = TypeVar("T")
 
@@ -113,7 +116,9 @@ class Uplink:
                 answer = self._call(channel, request)
             except grpc.RpcError as error:
                 log.info("event=push-failed reason=%r", explain(error, self._address))
-                return True, self._backoff.wait_s()
+                if status_of(error)[0] is CHAIN_BROKEN:
+                    self._do(lambda stores: stores.spool.unanchor())
+                return True, self._backoff.wait_s(retry_after_s(error))
         return self._settle(load, answer)
 
     def _load(self, stores: Stores) -> _Load:
@@ -138,11 +143,11 @@ class Uplink:
 
     def _settle(self, load: _Load, answer: link_pb2.PushEventsResponse) -> tuple[bool, float]:
         went_on = self._do(lambda stores: self._acknowledge(stores, load, answer.next_sequence))
-        retry_after_s = answer.retry_after.ToNanoseconds() / 1e9
+        asked_s = answer.retry_after.ToNanoseconds() / 1e9
         if not went_on:
             # The controller is there and takes nothing; its next answer may be another.
-            return True, self._backoff.wait_s(retry_after_s)
-        wait_s = self._backoff.wait_s(retry_after_s) if retry_after_s > 0 else 0.0
+            return True, self._backoff.wait_s(asked_s)
+        wait_s = self._backoff.wait_s(asked_s) if asked_s > 0 else 0.0
         self._backoff.succeeded()
         return True, wait_s
 
@@ -154,22 +159,28 @@ class Uplink:
         if next_expected < 1:
             return False
         if not load.state.anchored:
-            spool.anchor(next_expected)
+            self._anchor(stores, next_expected)
             return True
         try:
             return spool.acknowledge(next_expected) > 0 or not load.batch.entries
         except OutOfOrder as error:
-            self._renumber(stores, next_expected, str(error))
+            log.warning("event=acknowledgement-out-of-order reason=%r", str(error))
+            spool.unanchor()
             return False
 
-    def _renumber(self, stores: Stores, next_expected: int, why: str) -> None:
-        # One side was put back to an earlier state. Numbers that the other does not await would hold up or lose what
-        # waits, so they are given anew; the chain begins again there, and the notice says why.
-        log.warning("event=spool-renumbered reason=%r", why)
-        stores.spool.anchor(next_expected)
-        event = link_pb2.Event(notice=link_pb2.Notice(code="spool-renumbered", sentence=f"The controller says: {why}."))
+    def _anchor(self, stores: Stores, next_expected: int) -> None:
+        """Number what waits from where the controller is, and tell of it where that changes the numbers."""
+        last = stores.spool.state().next - 1
+        if stores.spool.anchor(next_expected) == 0:
+            return
+        sentence = f"Records up to {last} are numbered anew from {next_expected}, which the controller expected."
+        log.warning("event=spool-renumbered reason=%r", sentence)
+        event = link_pb2.Event(notice=link_pb2.Notice(code="spool-renumbered", sentence=sentence))
         event.at.FromDatetime(self._now())
-        stores.spool.append(event.SerializeToString(), outcome=True)
+        try:
+            stores.spool.append(event.SerializeToString(), outcome=True)
+        except SpoolFull:
+            log.warning("event=spool-full lost=notice")
 
     def _do(self, work: Callable[[Stores], T]) -> T:
         return self._recorder.submit(work).result(STORE_S_MAX)

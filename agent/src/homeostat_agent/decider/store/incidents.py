@@ -118,12 +118,16 @@ class IncidentStore:
 
     def history(self, since: datetime) -> History:
         """Return the runs started since then, oldest first."""
+        return History(tuple(self.runs(since).values()))
+
+    def runs(self, since: datetime) -> dict[str, PastRun]:
+        """Return the runs started since then by their ids, oldest first."""
         rows = self._connection.execute(
-            "SELECT playbook, subject_kind, subject_name, fault, rule, started_us, approved, ending FROM run "
+            "SELECT id, playbook, subject_kind, subject_name, fault, rule, started_us, approved, ending FROM run "
             "WHERE started_us >= ? ORDER BY started_us, id",
             (_micros(since),),
         )
-        return History(tuple(_past_run(row) for row in rows))
+        return {row[0]: _past_run(row[1:]) for row in rows}
 
     def open(self) -> tuple[IncidentRecord, ...]:
         """Return the open incidents with their entries, oldest first."""

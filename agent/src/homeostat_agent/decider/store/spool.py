@@ -193,6 +193,10 @@ class Spool:
             "UPDATE spool_chain SET endpoint_id = ?, anchored = 0 WHERE endpoint_id <> ?", (endpoint_id, endpoint_id)
         )
 
+    def unanchor(self) -> None:
+        """Say that the numbers no longer fit what the controller holds; they have to be anchored anew."""
+        self._connection.execute("UPDATE spool_chain SET anchored = 0")
+
     def anchor(self, next_expected: int) -> int:
         """Start the numbering of what waits at `next_expected`, the number the controller awaits from this endpoint.
 
