@@ -5,7 +5,7 @@ ends that call and nothing else, and says nothing of the controller's inside.
 """
 
 from collections.abc import Awaitable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import grpc
 import structlog
@@ -19,8 +19,9 @@ from homeostat_controller.agents.ingest import ChainBroken
 from homeostat_controller.errors import Busy, Conflict, ControllerError, Invalid, NotFound
 from homeostat_controller.metrics import Metrics
 
-Context = aio.ServicerContext[Any, Any]
-Methods = dict[str, grpc.RpcMethodHandler[Any, Any]]
+# As texts: only the type stubs know these classes' parameters.
+Context: TypeAlias = "aio.ServicerContext[Any, Any]"
+Methods: TypeAlias = "dict[str, grpc.RpcMethodHandler[Any, Any]]"
 M = TypeVar("M", bound=Message)
 T = TypeVar("T")
 

@@ -77,5 +77,5 @@ def _fork(known: list[link_pb2.EventRecord], stored: Stored) -> str:
     hashes = stored([one.sequence for one in known]) if known else {}
     for one in known:
         if hashes.get(one.sequence, one.hash) != one.hash:
-            return f"record {one.sequence} is stored with other content: enrol this endpoint again"
+            return f"record {one.sequence} is stored with other content"
     return ""

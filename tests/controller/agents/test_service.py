@@ -1,0 +1,331 @@
+"""The link as agents use it: real gRPC, real mutual TLS, real SQLite."""
+
+import hashlib
+from pathlib import Path
+
+import grpc
+import pytest
+from fixtures_controller import Chain, closed, decided, opened, outcome, pack
+from fixtures_identities import Keys
+from fixtures_running import WAIT_S, Agent, Running, build, policy_text, wait_until
+
+from homeostat.wire.v1 import enrolment_pb2, enrolment_pb2_grpc, incident_pb2, link_pb2
+from homeostat_controller.agents import service
+from homeostat_controller.policies.signing import GRANT_TAG, POLICY_TAG
+from homeostat_controller.store import approvals, audit, endpoints, incidents
+from homeostat_controller.store.audit import AuditFilter
+from homeostat_controller.store.paging import PageRequest
+
+
+def detail(controller: Running, agent: Agent) -> endpoints.EndpointDetail:
+    with controller.core.database.read() as connection:
+        return endpoints.get(connection, agent.id)
+
+
+def verbs(controller: Running, agent: Agent) -> list[str]:
+    wanted = AuditFilter(object_kind="endpoint", object_id=agent.id)
+    with controller.core.database.read() as connection:
+        return [one.verb for one in audit.list_page(connection, wanted, PageRequest()).items]
+
+
+def test_a_session_s_first_words_are_stored_and_answered(controller: Running) -> None:
+    agent = controller.agent(role="web")
+    with agent.session(role="web", tier="gold") as talk:
+        first = talk.read()
+        assert first.acknowledged_sequence_num == 1
+        assert first.settings.heartbeat.ToSeconds() == 30
+        assert first.session_token
+        wait_until(lambda: detail(controller, agent).view.health == "ok")
+        view = detail(controller, agent).view
+    assert (view.connected, view.agent_version, view.labels["tier"], view.labels["site"]) == (
+        True,
+        "0.1.0",
+        "gold",
+        "default",
+    )
+    wait_until(lambda: not detail(controller, agent).view.connected)
+
+
+def test_a_published_policy_reaches_the_session_and_its_verdict_the_store(controller: Running) -> None:
+    agent = controller.agent(role="web")
+    core = controller.core
+    with agent.session(role="web") as talk:
+        talk.read()
+        published = core.editing.publish_text("default", policy_text("web", "{role: web}"), "anna")
+        offer = talk.offer()
+        assert (offer.policy.name, offer.policy.revision) == ("web", published.revision)
+        assert core.signer.holds(POLICY_TAG, offer.signed)
+        assert hashlib.sha256(offer.signed.payload).digest() == offer.policy.sha256 == published.sha256
+        talk.accept(offer)
+        wait_until(lambda: detail(controller, agent).policy.active_revision == published.revision)
+    verdicts = core.metrics.registry.get_sample_value("homeostat_policy_verdicts_total", {"verdict": "active"})
+    assert verdicts == 1
+
+
+def test_only_endpoints_that_a_policy_selects_are_offered_it(controller: Running) -> None:
+    web, db = controller.agent(role="web"), controller.agent(role="db")
+    with web.session(role="web") as one, db.session(role="db") as other:
+        for talk in (one, other):
+            talk.read()
+        controller.core.editing.publish_text("default", policy_text("web", "{role: web}"), "anna")
+        assert one.offer().policy.name == "web"
+        controller.core.editing.publish_text("default", policy_text("db", "{role: db}"), "anna")
+        assert other.offer().policy.name == "db"
+
+
+def test_an_endpoint_that_was_away_is_offered_when_it_comes_and_not_when_it_has_it(controller: Running) -> None:
+    agent = controller.agent()
+    controller.core.editing.publish_text("default", policy_text(), "anna")
+    with agent.session() as talk:
+        talk.accept(talk.offer())
+        wait_until(lambda: detail(controller, agent).policy.active_name == "web")
+    with agent.session() as talk:
+        talk.send(agent.message())
+        seen = [talk.read()]
+        while seen[-1].acknowledged_sequence_num < agent.sequence:
+            seen.append(talk.read())
+        assert not any(one.HasField("policy_offer") for one in seen)
+
+
+def test_what_was_rejected_is_not_offered_again_but_the_next_revision_is(controller: Running) -> None:
+    agent = controller.agent()
+    first = controller.core.editing.publish_text("default", policy_text(), "anna")
+    with agent.session() as talk:
+        offer = talk.offer()
+        rejection = link_pb2.PolicyRejection(policy=offer.policy, reason="it speaks semantics 2")
+        talk.send(agent.message(policy=link_pb2.PolicyStatus(offered=offer.policy, rejected=rejection)))
+        wait_until(lambda: detail(controller, agent).policy.rejected_revision == first.revision)
+    with agent.session() as talk:
+        message = talk.read()
+        assert not message.HasField("policy_offer")
+        second = controller.core.editing.publish_text("default", policy_text(), "anna")
+        assert talk.offer().policy.revision == second.revision
+    assert detail(controller, agent).policy.rejected_reason == "it speaks semantics 2"
+
+
+def test_an_invalid_policy_changes_nothing(controller: Running) -> None:
+    from homeostat_controller.policies.editing import PolicyRefused  # noqa: PLC0415
+
+    agent = controller.agent()
+    with agent.session() as talk:
+        talk.read()
+        for text in ("", "name: 3", policy_text().replace("restart_service", "format_disk"), "a: [", "\x00"):
+            with pytest.raises(PolicyRefused):
+                controller.core.editing.publish_text("default", text, "anna")
+        published = controller.core.editing.publish_text("default", policy_text(), "anna")
+        assert published.revision == 1
+        assert talk.offer().policy.revision == 1
+
+
+def test_events_are_stored_before_they_are_acknowledged_and_repeats_do_no_harm(controller: Running) -> None:
+    agent = controller.agent()
+    chain = Chain(agent.id)
+    for event in (opened(), decided(), outcome(), closed()):
+        chain.add(event)
+    with agent.stub() as stub:
+        assert stub.PushEvents(link_pb2.PushEventsRequest(instance_uid=agent.id), timeout=WAIT_S).next_sequence == 1
+        assert stub.PushEvents(chain.push(1, 2), timeout=WAIT_S).next_sequence == 3
+        assert stub.PushEvents(chain.push(), timeout=WAIT_S, compression=grpc.Compression.Gzip).next_sequence == 5
+        assert stub.PushEvents(chain.push(), timeout=WAIT_S).next_sequence == 5
+    with controller.core.database.read() as connection:
+        assert incidents.get(connection, "inc-1").view.status == "healed"
+
+
+def test_telemetry_s_newest_value_is_kept(controller: Running) -> None:
+    agent = controller.agent()
+    request = link_pb2.PushEventsRequest(instance_uid=agent.id, telemetry_dropped=4)
+    for value in (1.0, 2.0):
+        request.telemetry.add(values={"cpu.busy": value}).at.FromSeconds(1_700_000_000)
+    with agent.stub() as stub:
+        stub.PushEvents(request, timeout=WAIT_S)
+    wait_until(lambda: detail(controller, agent).telemetry == {"cpu.busy": 2.0})
+    assert detail(controller, agent).telemetry_dropped == 4
+
+
+def test_an_approval_reaches_a_connected_endpoint_and_its_receipt_comes_back(controller: Running) -> None:
+    agent, core = controller.agent(), controller.core
+    chain = Chain(agent.id)
+    for event in (opened(at=core.clock()), pack(at=core.clock())):
+        chain.add(event)
+    with agent.session() as talk, agent.stub() as stub:
+        stub.PushEvents(chain.push(), timeout=WAIT_S)
+        core.approvals.approve("pack-1", "anna")
+        (signed,) = talk.read_until(lambda one: list(one.grants))
+        assert core.signer.holds(GRANT_TAG, signed)
+        grant = incident_pb2.Grant.FromString(signed.payload)
+        assert (grant.pack_id, grant.endpoint_id, grant.approver) == ("pack-1", agent.id, "anna")
+        talk.send(agent.message(receipts=[link_pb2.Receipt(id="pack-1", result="accepted")]))
+        sent = agent.sequence
+        talk.read_until(lambda one: one.acknowledged_sequence_num == sent)
+    with core.database.read() as connection:  # stored before it was acknowledged
+        assert approvals.get(connection, "pack-1").view.status == "used"
+
+
+def test_answers_wait_for_an_endpoint_that_is_away(controller: Running) -> None:
+    agent, core = controller.agent(), controller.core
+    chain = Chain(agent.id)
+    for number in range(2):
+        chain.add(opened(f"inc-{number}", core.clock()))
+        chain.add(pack(f"pack-{number}", f"inc-{number}", core.clock()))
+    with agent.stub() as stub:
+        stub.PushEvents(chain.push(), timeout=WAIT_S)
+    core.approvals.approve("pack-0", "anna")
+    core.approvals.deny("pack-1", "otto", "not now")
+    for _ in range(2):  # until it is confirmed, each session is told
+        with agent.session() as talk:
+            message = talk.read_until(lambda one: one if one.grants else None)
+            assert message is not None
+            assert incident_pb2.Grant.FromString(message.grants[0].payload).pack_id == "pack-0"
+            assert [(one.pack_id, one.by, one.reason) for one in message.denials] == [("pack-1", "otto", "not now")]
+
+
+def test_artifacts_are_fetched_by_hash_from_any_offset(controller: Running) -> None:
+    content = bytes(range(256)) * 3000  # three chunks
+    digest = hashlib.sha256(content).digest()
+    (controller.core.settings.artifacts_dir / digest.hex()).write_bytes(content)
+    agent = controller.agent()
+    with agent.stub() as stub:
+        chunks = list(stub.FetchArtifact(link_pb2.FetchArtifactRequest(sha256=digest), timeout=WAIT_S))
+        assert b"".join(one.chunk for one in chunks) == content
+        assert {one.total_bytes for one in chunks} == {len(content)}
+        assert max(len(one.chunk) for one in chunks) == 256 << 10
+        request = link_pb2.FetchArtifactRequest(sha256=digest, offset=700_000)
+        rest = list(stub.FetchArtifact(request, timeout=WAIT_S))
+        assert b"".join(one.chunk for one in rest) == content[700_000:]
+        for wrong in (bytes(32), b"../../etc/passwd", b""):
+            with pytest.raises(grpc.RpcError) as refused:
+                list(stub.FetchArtifact(link_pb2.FetchArtifactRequest(sha256=wrong), timeout=WAIT_S))
+            assert refused.value.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT)
+
+
+def test_a_certificate_is_renewed_for_a_new_key(controller: Running) -> None:
+    agent, fresh = controller.agent(), Keys()
+    with agent.channel() as channel:
+        stub = enrolment_pb2_grpc.IdentityServiceStub(channel)
+        answer = stub.Renew(enrolment_pb2.RenewRequest(csr_der=fresh.csr_der), timeout=WAIT_S)
+    renewed = Agent(controller, fresh, enrolment_pb2.EnrollResponse(endpoint_id=agent.id, identity=answer.identity))
+    with renewed.session() as talk:
+        assert talk.read().acknowledged_sequence_num == 1
+    assert detail(controller, agent).certificate_serial
+
+
+def test_check_in_carries_a_session_over_single_calls(controller: Running) -> None:
+    agent = controller.agent()
+    with agent.stub() as stub:
+
+        def check_in(message: link_pb2.AgentMessage) -> link_pb2.ControllerMessage:
+            answer = stub.CheckIn(message, timeout=WAIT_S)
+            agent.token = answer.session_token or agent.token
+            return answer
+
+        assert check_in(agent.message()).report_full_state  # there is no session yet
+        first = check_in(agent.hello())
+        assert first.acknowledged_sequence_num == agent.sequence
+        controller.core.editing.publish_text("default", policy_text(), "anna")
+        offered = check_in(agent.message())
+        assert offered.policy_offer.policy.name == "web"
+        assert offered.acknowledged_sequence_num == agent.sequence
+    wait_until(lambda: detail(controller, agent).view.connected)
+
+
+def test_the_older_of_two_sessions_of_one_agent_ends(controller: Running) -> None:
+    agent = controller.agent()
+    with agent.session() as older:
+        older.read()
+        with agent.session() as newer:
+            newer.read()
+            assert older.status() is grpc.StatusCode.OK
+            newer.send(agent.message())
+            sent = agent.sequence
+            newer.read_until(lambda one: one.acknowledged_sequence_num == sent)
+    assert verbs(controller, agent) == ["enrol"]
+
+
+def test_a_gap_in_the_numbers_asks_for_everything(controller: Running) -> None:
+    agent = controller.agent()
+    with agent.session() as talk:
+        talk.read()
+        agent.sequence += 5
+        talk.send(agent.message())
+        sent = agent.sequence
+        answer = talk.read_until(lambda one: one if one.acknowledged_sequence_num == sent else None)
+        assert answer is not None
+        assert answer.report_full_state
+        talk.send(agent.hello())
+        sent = agent.sequence
+        answer = talk.read_until(lambda one: one if one.acknowledged_sequence_num == sent else None)
+        assert answer is not None
+        assert not answer.report_full_state
+
+
+def test_a_clone_is_refused_by_the_second_session_and_the_other_goes_on(controller: Running) -> None:
+    agent = controller.agent()
+    with agent.session() as talk:
+        talk.read()
+    clone = Agent(controller, agent.keys, agent.enrolled, agent.token, agent.sequence)  # the image is copied
+    with agent.session() as talk:
+        talk.read()
+        talk.send(agent.message())
+        talk.read()
+        with clone.session() as copied:
+            assert copied.status() is grpc.StatusCode.PERMISSION_DENIED
+        talk.send(agent.message())
+        sent = agent.sequence
+        talk.read_until(lambda one: one.acknowledged_sequence_num == sent)
+    assert verbs(controller, agent) == ["suspect-clone", "enrol"]
+
+
+def test_a_clone_is_known_after_a_restart_and_readmission_forgets(tmp_path: Path) -> None:
+    first = Running(build(tmp_path / "data"))
+    agent = first.agent()
+    with agent.session() as talk:
+        talk.read()
+    copied = agent.token
+    with agent.session() as talk:
+        talk.read()
+        talk.send(agent.message())
+        talk.read()
+    first.stop()
+    second = Running(build(tmp_path / "data"))
+    clone = Agent(second, agent.keys, agent.enrolled, copied, agent.sequence)
+    with clone.session() as talk:
+        assert talk.status() is grpc.StatusCode.PERMISSION_DENIED
+    second.core.standings.readmit(agent.id, "anna", "it is the right one")
+    with clone.session() as talk:
+        assert talk.read().acknowledged_sequence_num
+    second.stop()
+
+
+def test_a_revoked_endpoint_is_cut_off_and_stays_out(controller: Running) -> None:
+    agent = controller.agent()
+    with agent.session() as talk:
+        talk.read()
+        controller.core.standings.revoke(agent.id, "anna", "sold")
+        assert talk.status() is grpc.StatusCode.PERMISSION_DENIED
+    with agent.session() as talk:
+        assert talk.status() is grpc.StatusCode.PERMISSION_DENIED
+    with agent.stub() as stub, pytest.raises(grpc.RpcError) as refused:
+        stub.PushEvents(link_pb2.PushEventsRequest(instance_uid=agent.id), timeout=WAIT_S)
+    assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+def test_stopping_asks_agents_to_come_back_and_keeps_what_they_said(tmp_path: Path) -> None:
+    running = Running(build(tmp_path / "data"))
+    agent = running.agent()
+    with agent.session() as talk:
+        talk.read()
+        talk.send(agent.message(state=link_pb2.EndpointState(health="degraded")))
+        sent = agent.sequence
+        talk.read_until(lambda one: one.acknowledged_sequence_num == sent)
+        running.stop()
+        assert talk.read_until(lambda one: one.settings.HasField("retry_after"))
+        assert talk.status() is grpc.StatusCode.OK
+    again = build(tmp_path / "data")
+    with again.database.read() as connection:
+        view = endpoints.get(connection, agent.id).view
+    assert (view.health, view.connected) == ("degraded", False)
+    again.close()
+
+
+def test_limits_of_sizes_are_below_what_the_transport_takes() -> None:
+    assert service.EVENTS_BYTES_MAX <= service.CONTROL_BYTES_MAX
