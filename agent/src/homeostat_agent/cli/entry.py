@@ -84,7 +84,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add(to: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, command: Command) -> None:
-    one = to.add_parser(name, help=command.summary, description=command.summary)
+    # Without abbreviations: `--token SECRET` must not be taken for `--token-file`.
+    one = to.add_parser(name, help=command.summary, description=command.summary, allow_abbrev=False)
     one.add_argument(
         "--config",
         default=os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG),
