@@ -109,7 +109,7 @@ async def campaign(api, controller: Controller, sessions: int, publications: int
     until = time.monotonic() + 30
     active = 0
     while active < sessions and time.monotonic() < until:
-        rows = await asyncio.to_thread(api.items, "/policies/bench/endpoints", 0)
+        rows = await asyncio.to_thread(api.items, "/policies/bench/status", 0)
         active = sum(1 for row in rows if row["status"]["active"]["revision"] == revision)
         await asyncio.sleep(0.1)
     for task in tasks:
