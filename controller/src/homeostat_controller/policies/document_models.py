@@ -21,7 +21,7 @@ from homeostat.policy_values import DAY_MINUTES, UNITS, shown, unknown
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
-_DURATION = re.compile(r"(?:[0-9]{1,9}(?:us|ms|[smhd]))+", re.ASCII)
+_DURATION = re.compile(r"(?:[0-9]{1,15}(?:us|ms|[smhd]))+", re.ASCII)
 _DURATION_PART = re.compile(r"([0-9]+)([a-z]+)", re.ASCII)
 _TIME = re.compile(r"([0-9]{1,2}):([0-9]{2})", re.ASCII)
 

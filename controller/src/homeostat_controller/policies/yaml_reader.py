@@ -134,7 +134,7 @@ def plain(text: str) -> Any:
     if _INTEGER.fullmatch(text):
         return int(text)
     if _NUMBER.fullmatch(text):
-        return float(text.replace(".inf", "inf").replace(".nan", "nan") if text[-1:].isalpha() else text)
+        return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
     return text
 
 
