@@ -1,6 +1,9 @@
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from homeostat_controller.api.filter_language import (
     AGE_DAYS_MAX,
     APPROVAL_FIELDS,
@@ -15,34 +18,15 @@ from homeostat_controller.api.filter_language import (
     Kind,
     Operator,
     Term,
-    matches,
     parse,
     write,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-WEB = {
-    "name": "web-1",
-    "status": "ok",
-    "site": "Lyon HQ",
-    "os": "Debian GNU/Linux",
-    "last_seen": NOW - timedelta(minutes=5),
-    "open_incidents": 2,
-    "label.role": "web",
-}
-
 
 # Everything that means something in the language, and something that does not.
 TRICKY = ' \t-<>=:,*[]?"abØ1.'
 
 
-def selected(text: str) -> bool:
-    return matches(parse(text, ENDPOINT_FIELDS), WEB, ENDPOINT_FIELDS, NOW)
-
-
-def test_the_languages_own_example_parses():
+def test_the_languages_own_example_parses() -> None:
     found = parse("status:ok -site:lyon os:debian last_seen:<1h", ENDPOINT_FIELDS)
     assert found.terms == (
         Term("status", ("ok",)),
@@ -53,54 +37,31 @@ def test_the_languages_own_example_parses():
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "term"),
     [
-        "",
-        "   ",
-        "web",
-        "WEB-1",
-        '"lyon hq"',
-        "status:ok",
-        "status:OK",
-        "status:degraded,ok",
-        "-status:offline",
-        "os:debian*",
-        'site:"Lyon HQ"',
-        "site:lyon*",
-        "last_seen:<1h",
-        "last_seen:>=5m",
-        "-last_seen:>1d",
-        "open_incidents:2",
-        "open_incidents:>1.5",
-        "label.role:web",
-        "-label.tier:gold",
-        "web status:ok last_seen:<=300s",
+        ("WEB-1", Term("", ("WEB-1",))),
+        ("-web", Term("", ("web",), negated=True)),
+        ('"lyon hq"', Term("", ("lyon hq",))),
+        ("-", Term("", ("-",))),
+        ("status:OK", Term("status", ("ok",))),
+        ("status:degraded,ok", Term("status", ("degraded", "ok"))),
+        ('site:"Lyon HQ",paris', Term("site", ("Lyon HQ", "paris"))),
+        ("os:debian*", Term("os", ("debian*",))),
+        ("last_seen:>=5m", Term("last_seen", (timedelta(minutes=5),), Operator.AT_LEAST)),
+        ("last_seen:>2w", Term("last_seen", (timedelta(weeks=2),), Operator.ABOVE)),
+        ("open_incidents:>1.5", Term("open_incidents", (1.5,), Operator.ABOVE)),
+        ("open_incidents:2", Term("open_incidents", (2.0,))),
+        ("-label.role:web", Term("label.role", ("web",), negated=True)),
+        ("name:a:b", Term("name", ("a:b",))),
     ],
 )
-def test_it_selects(text: str):
-    assert selected(text)
+def test_one_term(text: str, term: Term) -> None:
+    assert parse(text, ENDPOINT_FIELDS).terms == (term,)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "db",
-        "-web",
-        "status:degraded",
-        "-status:ok",
-        "os:debian",
-        "os:?ebian*",
-        "site:[L]yon*",
-        "last_seen:>1h",
-        "open_incidents:<2",
-        "label.role:db",
-        "label.tier:gold",
-        "policy:*",
-        "status:ok db",
-    ],
-)
-def test_it_leaves_out(text: str):
-    assert not selected(text)
+@pytest.mark.parametrize("text", ["", "   ", "\t\n"])
+def test_nothing_selects_everything(text: str) -> None:
+    assert parse(text, ENDPOINT_FIELDS) == Filter()
 
 
 @pytest.mark.parametrize(
@@ -126,14 +87,14 @@ def test_it_leaves_out(text: str):
         ("label.:x", 0, "Use one of"),
     ],
 )
-def test_an_error_says_where_and_what_to_write_instead(text: str, position: int, instead: str):
+def test_an_error_says_where_and_what_to_write_instead(text: str, position: int, instead: str) -> None:
     with pytest.raises(FilterError) as caught:
         parse(text, ENDPOINT_FIELDS)
     assert caught.value.position == position
     assert instead in caught.value.instead
 
 
-def test_the_bounds():
+def test_the_bounds() -> None:
     parse("a" * FILTER_CHARACTERS_MAX, ENDPOINT_FIELDS)
     parse(" ".join("a" * TERMS_MAX), ENDPOINT_FIELDS)
     parse("name:" + ",".join("a" * VALUES_MAX), ENDPOINT_FIELDS)
@@ -173,12 +134,10 @@ def terms(draw: st.DrawFn) -> Term:
 
 
 @given(st.lists(terms(), max_size=5))
-def test_what_is_written_parses_to_the_same(drawn: list[Term]):
+def test_what_is_written_parses_to_the_same(drawn: list[Term]) -> None:
     wanted = Filter(tuple(drawn))
     fields = tuple({field.name: field for field in (*APPROVAL_FIELDS, *INCIDENT_FIELDS)}.values())
-    both = tuple(
-        Field(one.name, one.kind, tuple({*one.choices, *_choices(one.name)}), words=one.words) for one in fields
-    )
+    both = tuple(Field(one.name, one.kind, tuple({*one.choices, *_choices(one.name)})) for one in fields)
     assert parse(write(wanted), both) == wanted
 
 
@@ -194,19 +153,10 @@ def parsed(text: str) -> Filter | FilterError:
 
 
 @given(st.text(TRICKY, max_size=40) | st.builds("{}:{}".format, st.just("name"), st.text(TRICKY, max_size=20)))
-def test_any_text_parses_or_is_refused_at_a_place_inside(text: str):
+def test_any_text_parses_or_is_refused_at_a_place_inside(text: str) -> None:
     found = parsed(text)
     if isinstance(found, FilterError):
         assert 0 <= found.position <= len(text)
         assert found.instead
     else:
-        assert matches(found, WEB, ENDPOINT_FIELDS, NOW) in (True, False)
-
-
-@given(st.lists(terms(), max_size=3))
-def test_negating_a_term_selects_just_the_others(drawn: list[Term]):
-    for term in drawn:
-        other = Term(term.field, term.values, term.operator, not term.negated)
-        record = {"endpoint": "web-1", "fault": "disk-full", "confidence": 0.5, "opened": NOW, "status": "open"}
-        plain = matches(Filter((term,)), record, INCIDENT_FIELDS, NOW)
-        assert matches(Filter((other,)), record, INCIDENT_FIELDS, NOW) is not plain
+        assert len(found.terms) <= TERMS_MAX

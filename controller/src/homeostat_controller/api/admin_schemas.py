@@ -65,7 +65,7 @@ class Published(Said):
 
 
 class EndpointPolicy(Said):
-    """What became of one policy on one endpoint. state: active, offered, rejected or pending."""
+    """What became of one policy on one endpoint. state: active, offered, rejected, pending or outranked."""
 
     endpoint_id: str
     endpoint: str

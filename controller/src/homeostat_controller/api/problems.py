@@ -9,7 +9,6 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -19,7 +18,6 @@ from homeostat_controller.api.filter_language import FilterError
 from homeostat_controller.errors import Busy, Conflict, ControllerError, Invalid, NotFound
 
 MEDIA_TYPE = "application/problem+json"
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +53,9 @@ _OF_ERRORS: Mapping[type[ControllerError], tuple[str, int, str, str]] = MappingP
         Busy: ("busy", 503, "The controller has too much to do.", "Try again a little later."),
     }
 )
+UNEXPECTED = Trouble(
+    "failed", 500, "The controller could not do it.", "It met an error of its own.", "Look into the controller's log."
+)
 _OTHER = ("failed", 500, "The controller could not do it.", "Look into the controller's log.")
 
 
@@ -65,7 +66,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(FilterError, _filter_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_exception)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 def trouble_of(error: Exception) -> Trouble:
@@ -120,11 +120,6 @@ async def _http_exception(_request: Request, error: Exception) -> Response:
         status, f"{HTTPStatus(status).phrase}."
     )
     return response(Trouble("http", status, title, "", "GET /openapi.json lists what there is."))
-
-
-async def _unexpected(request: Request, error: Exception) -> Response:
-    _log.error("request_failed", method=request.method, path=request.url.path, exc_info=error)
-    return response(Trouble("failed", 500, _OTHER[2], "It met an error of its own.", _OTHER[3]))
 
 
 def _sentence(text: str) -> str:

@@ -4,12 +4,19 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
+from homeostat.wire import plans
+from homeostat.wire.v1 import incident_pb2
+from homeostat.wire.values import WireError
+from homeostat_controller.api import admin_schemas as admin
 from homeostat_controller.api import schemas, sentences
+from homeostat_controller.api.requests import Target
 from homeostat_controller.api.timeline import steps_of
-from homeostat_controller.store.approvals import PackDetail
+from homeostat_controller.store.approvals import PackDetail, PackView
+from homeostat_controller.store.audit import AuditView
 from homeostat_controller.store.endpoints import EndpointDetail, EndpointView, PolicyStatusView
-from homeostat_controller.store.incidents import IncidentDetail, IncidentView
+from homeostat_controller.store.incidents import IncidentDetail, IncidentView, OutcomeView
 from homeostat_controller.store.paging import Page
+from homeostat_controller.store.tokens import TokenView
 
 T = TypeVar("T")
 S = TypeVar("S", bound=schemas.Said)
@@ -78,6 +85,74 @@ def incident_detail(found: IncidentDetail, packs: Sequence[PackDetail]) -> schem
     )
 
 
+def approval(view: PackView) -> schemas.Approval:
+    """Say one line of the list of approvals."""
+    return schemas.Approval(**_approval(view))
+
+
+def approval_detail(found: PackDetail, run: OutcomeView | None) -> schemas.ApprovalDetail:
+    """Say everything about one exception pack, and what came of it."""
+    view, message = found.view, found.message
+    decision = message.decision
+    return schemas.ApprovalDetail(
+        **_approval(view),
+        why_asked=decision.reason.sentence,
+        evidence=sentences.of_evidence(message.incident.evidence),
+        confidence=message.incident.confidence,
+        policy=schemas.PolicyReference(name=decision.policy, revision=decision.policy_revision),
+        plan=schemas.Plan(
+            forward=sentences.of_steps(message.plan.forward),
+            backward=sentences.of_steps(message.plan.backward),
+            expected_effect=message.plan.expected_effect,
+            findings=list(message.plan.findings),
+        ),
+        undo=message.undo,
+        target=Target(
+            endpoint_id=view.endpoint_id,
+            incident_id=view.incident_id,
+            plan_digest=_plan_digest(message.plan),
+            state_digest=message.plan.state_digest.hex(),
+        ),
+        decided_by=view.decided_by,
+        decided_at=view.decided_at,
+        reason=view.reason,
+        receipt=found.receipt,
+        receipt_reason=found.receipt_reason,
+        run_id=found.run_id,
+        run_ending=run.ending if run else "",
+        run_reason=run.reason if run else "",
+    )
+
+
+def enrolment_token(view: TokenView, groups: Mapping[str, str]) -> admin.EnrolmentToken:
+    """Say one token; `groups` gives their paths by id."""
+    return admin.EnrolmentToken(
+        id=view.id,
+        group=groups.get(view.group_id, view.group_id),
+        labels=dict(view.labels),
+        note=view.note,
+        status=view.status,
+        created_by=view.created_by,
+        created_at=view.created_at,
+        expires_at=view.expires_at,
+        endpoint_id=view.endpoint_id or "",
+    )
+
+
+def audit_entry(view: AuditView) -> admin.AuditEntry:
+    """Say who did what."""
+    return admin.AuditEntry(
+        sequence=view.sequence,
+        at=view.at,
+        actor=view.actor,
+        verb=view.verb,
+        object_kind=view.object_kind,
+        object_id=view.object_id,
+        detail=dict(view.detail),
+        hash=view.hash.hex(),
+    )
+
+
 def _endpoint(view: EndpointView) -> dict[str, Any]:
     stands = view.standing == "active"
     return {
@@ -101,6 +176,19 @@ def _endpoint(view: EndpointView) -> dict[str, Any]:
 def _incident(view: IncidentView) -> dict[str, Any]:
     names = ("id", "endpoint_id", "endpoint", "fault", "subject", "confidence", "status", "decision", "ending")
     return {name: getattr(view, name) for name in (*names, "opened_at", "closed_at")}
+
+
+def _approval(view: PackView) -> dict[str, Any]:
+    names = ("id", "endpoint_id", "endpoint", "incident_id", "fault", "subject", "playbook", "risk", "status")
+    return {name: getattr(view, name) for name in (*names, "created_at", "expires_at")}
+
+
+def _plan_digest(plan: incident_pb2.Plan) -> str:
+    """Return the digest that a grant would name, "" for a plan that no agent could carry out."""
+    try:
+        return plans.digest(plans.plan_from_wire(plan)).hex()
+    except WireError:
+        return ""
 
 
 def _service(said: Any) -> schemas.Service:

@@ -27,7 +27,7 @@ def up(folder: Folder = FOLDER, models: Models = MODELS) -> None:
     except OSError as error:
         raise CommandError("The demo cannot be set up.", str(error)) from None
     if stage.is_up(demo):
-        typer.echo(script.again(demo, _link(demo)))
+        typer.echo(script.again(_link(demo)))
         return
     try:
         script.up(demo, models.resolve(), typer.echo)
