@@ -82,7 +82,7 @@ def test_a_step_on_what_is_not_declared_is_refused(world: World, step: Step) -> 
 
 
 def test_every_query_has_its_entry(world: World) -> None:
-    queries = [ServiceQuery("web"), FolderQuery("cache"), ServiceQuery("nope")]
+    queries: list[FactQuery] = [ServiceQuery("web"), FolderQuery("cache"), ServiceQuery("nope")]
     assert set(world.host.read(queries)) == set(queries)
 
 

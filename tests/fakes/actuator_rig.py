@@ -256,11 +256,13 @@ def read_pid(pid_file: Path) -> int:
 
 def is_running(pid: int) -> bool:
     """Say whether a process runs; a zombie does not."""
+    if pid <= 0:
+        return False
     try:
         text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except OSError:
         return False
-    return pid > 0 and text.rpartition(")")[2].split()[0] not in "ZX"
+    return text.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def end_group(pid_file: Path) -> None:

@@ -30,9 +30,10 @@ BURNER = "#!/bin/sh\nwhile :; do :; done\n"
 class World(Protocol):
     """What a test may do to an endpoint behind the host's back. `name` says which of the three it is."""
 
-    name: str
-    host: Host
-
+    @property
+    def name(self) -> str: ...
+    @property
+    def host(self) -> Host: ...
     def crash(self) -> None: ...
     def hang(self) -> None: ...
     def break_check(self) -> None: ...
@@ -142,7 +143,9 @@ class LinuxWorld:
         until("the crash", lambda: not is_running(pid))
 
     def hang(self) -> None:
-        os.kill(read_pid(self.root / "web.pid"), signal.SIGSTOP)
+        pid = read_pid(self.root / "web.pid")
+        os.kill(pid, signal.SIGSTOP)
+        until("the stop", lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
 
     def break_check(self) -> None:
         (self.root / "valid").unlink()

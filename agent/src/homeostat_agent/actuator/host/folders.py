@@ -50,21 +50,23 @@ class Found:
         return self.status.st_blocks * _BLOCK_BYTES
 
 
-def contents(folder: Folder, modified_before_ns: int | None) -> Contents:
+def contents(
+    folder: Folder, modified_before_ns: int | None, *, entries_max: int = ENTRIES_MAX, listed_max: int = LISTED_MAX
+) -> Contents:
     """Walk a folder; list the files that may go if `modified_before_ns` is given.
 
     Raises WalkError where the folder itself is missing or unreadable, or too large.
     """
     used = count = 0
     oldest: list[tuple[int, str, FileFacts]] = []
-    for found in _Walk(folder.path).files():
+    for found in _Walk(folder.path, entries_max).files():
         used += found.disk_bytes
         if modified_before_ns is None or not _may_go(found, folder, modified_before_ns):
             continue
         count += 1
         facts = FileFacts(found.path, found.status.st_size, found.disk_bytes, found.status.st_mtime_ns)
         entry = (-facts.modified_ns, facts.path, facts)
-        if len(oldest) < LISTED_MAX:
+        if len(oldest) < listed_max:
             heapq.heappush(oldest, entry)
         else:
             heapq.heappushpop(oldest, entry)
@@ -119,9 +121,9 @@ def _may_go(found: Found, folder: Folder, modified_before_ns: int) -> bool:
 class _Walk:
     """One walk below one directory, on one device, with a count of what it may still look at."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, entries_max: int) -> None:
         self._root = root
-        self._left = ENTRIES_MAX
+        self._entries_max = self._left = entries_max
         self._device = 0
         self._several_names: set[int] = set()
 
@@ -145,7 +147,7 @@ class _Walk:
     def _one(self, parent: int, entry: "os.DirEntry[str]", path: str, depth: int) -> Iterator[Found]:
         self._left -= 1
         if self._left < 0:
-            raise WalkError(f"{self._root} holds more than {ENTRIES_MAX} entries.")
+            raise WalkError(f"{self._root} holds more than {self._entries_max} entries.")
         try:
             status = entry.stat(follow_symlinks=False)
             if stat.S_ISREG(status.st_mode):

@@ -18,9 +18,8 @@ from homeostat_agent.actuator.host.port import StepResult
 from homeostat_agent.actuator.host.process_table import Process
 from homeostat_agent.config import Service
 
-# A service's time to end after SIGTERM, and after SIGKILL.
+# A service's time to end after SIGTERM.
 GRACE_S = 5.0
-KILLED_S = 5.0
 MARK = "HOMEOSTAT_PID_FILE"
 _LOOK_S_FIRST = 0.002
 _LOOK_S_MAX = 0.05
@@ -116,32 +115,41 @@ class Groups:
     def _end_child(self, found: Process) -> None:
         with handles.handle(found.pid, found.started) as handle:
             if handle is not None:
-                self._end(handle, found, time.monotonic() + KILLED_S)
+                self._end(handle, found, time.monotonic() + GRACE_S)
 
     def _end(self, handle: int, found: Process, deadline: float) -> StepResult:
         whole = found.group == found.pid
-        send = _to_group if whole else _to_process
-        for signals, grace_s in (((signal.SIGTERM, signal.SIGCONT), GRACE_S), ((signal.SIGKILL,), KILLED_S)):
-            for number in signals:  # a stopped process ends only once it goes on
-                try:
-                    send(handle, found.pid, number)
-                except PermissionError:
-                    return StepResult(ok=False, detail=f"process {found.pid} is not ours to end")
-            until = min(deadline, time.monotonic() + grace_s)
-            if handles.ends(handle, until) and (not whole or self._is_empty(found.pid, "", until)):
-                return StepResult(ok=True, detail=f"ended process {found.pid} with {signals[0].name}")
-        return StepResult(ok=False, detail=f"process {found.pid} did not end")
+
+        def send(number: signal.Signals) -> None:
+            if not whole:
+                handles.send(handle, number)
+            elif not handles.send_to_group(handle, number):
+                _to_members(found.pid, number, "")
+
+        def ended(until: float) -> bool:
+            return handles.ends(handle, until) and (not whole or self._is_empty(found.pid, "", until))
+
+        try:
+            by = handles.escalate(send, ended, GRACE_S, deadline)
+        except PermissionError:
+            return StepResult(ok=False, detail=f"process {found.pid} is not ours to end")
+        said = f"ended process {found.pid} with {by.name}" if by else f"process {found.pid} did not end"
+        return StepResult(by is not None, said)
 
     def _end_leftovers(self, service: Service, deadline: float) -> StepResult:
         """End what is left of a group whose leader has ended, told from others' by its mark."""
-        leader = pid_file.read(service.pid_file)
-        if leader is None or not _may_have_members(leader.pid):
+        leader, mark = pid_file.read(service.pid_file), service.pid_file
+        if leader is None or not _may_have_members(leader.pid) or not any(_members(leader.pid, mark)):
             return StepResult(ok=True, detail="did not run")
-        for number, grace_s in ((signal.SIGTERM, GRACE_S), (signal.SIGKILL, KILLED_S)):
-            _to_members(leader.pid, number, service.pid_file)
-            if self._is_empty(leader.pid, service.pid_file, min(deadline, time.monotonic() + grace_s)):
-                return StepResult(ok=True, detail="only remains of it ran")
-        return StepResult(ok=False, detail=f"remains of process group {leader.pid} did not end")
+        group = leader.pid
+        by = handles.escalate(
+            lambda number: _to_members(group, number, mark),
+            lambda until: self._is_empty(group, mark, until),
+            GRACE_S,
+            deadline,
+        )
+        said = "ended what was left of it" if by else f"what was left of it, process group {group}, did not end"
+        return StepResult(by is not None, said)
 
     def _is_empty(self, group: int, mark: str, deadline: float) -> bool:
         """Wait until a group has no member (with `mark`) any more, and say whether that came in time."""
@@ -176,22 +184,11 @@ def _popen(service: Service) -> "subprocess.Popen[bytes]":
             os.close(log)
 
 
-def _to_process(descriptor: int, _pid: int, number: signal.Signals) -> None:
-    handles.send(descriptor, number)
-
-
-def _to_group(descriptor: int, pid: int, number: signal.Signals) -> None:
-    if not handles.send_to_group(descriptor, number):
-        _to_members(pid, number, "")
-
-
 def _to_members(group: int, number: signal.Signals, mark: str) -> None:
     for member in _members(group, mark):
         with handles.handle(member.pid, member.started) as handle:
             if handle is not None:
                 handles.send(handle, number)
-                if number is signal.SIGTERM:
-                    handles.send(handle, signal.SIGCONT)
 
 
 def _members(group: int, mark: str) -> Iterator[Process]:

@@ -9,11 +9,13 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from homeostat_agent.actuator.host import process_table
 
+# Time to end after SIGKILL.
+KILLED_S = 5.0
 # pidfd_send_signal's flag of Linux 6.9 for the process group that the process leads.
 _TO_GROUP = 4
 
@@ -50,6 +52,22 @@ def send_to_group(descriptor: int, number: signal.Signals) -> bool:
             raise
         return False
     return True
+
+
+def escalate(
+    tell: Callable[[signal.Signals], None], ended: Callable[[float], bool], grace_s: float, deadline: float
+) -> signal.Signals | None:
+    """Have something end: SIGTERM, and after `grace_s` or at `deadline` SIGKILL; return which one it took.
+
+    `ended` waits until a time on the monotonic clock and says whether it has ended; None: it has not, even KILLED_S
+    after SIGKILL. Raises PermissionError.
+    """
+    tell(signal.SIGTERM)
+    tell(signal.SIGCONT)  # what is stopped ends only once it goes on
+    if ended(min(deadline, time.monotonic() + grace_s)):
+        return signal.SIGTERM
+    tell(signal.SIGKILL)
+    return signal.SIGKILL if ended(time.monotonic() + KILLED_S) else None
 
 
 def ends(descriptor: int, deadline: float) -> bool:

@@ -16,6 +16,8 @@ _URL = re.compile(
 _TCP = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]/:?#@]+):(?P<port>[0-9]{1,5})", re.ASCII)
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})")
 _STATUS_LINE_BYTES_MAX = 4096
+# The C library would cut a larger one down to another port.
+_PORT_MAX = 65_535
 # What says that asking is forbidden or impossible here, rather than that nobody answers.
 _CANNOT_ASK = frozenset({errno.EACCES, errno.EPERM, errno.EAFNOSUPPORT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
@@ -27,14 +29,14 @@ def answers(probe: Probe, within_s: float) -> bool | None:
     """
     deadline = time.monotonic() + min(probe.timeout_s, within_s)
     found = (_URL if probe.http else _TCP).fullmatch(probe.http or probe.tcp)
-    if found is None:
+    if found is None or int(found["port"] or 80) > _PORT_MAX:
         return None
     address = (found["host"].strip("[]"), int(found["port"] or 80))
     try:
         with socket.create_connection(address, timeout=_left(deadline)) as connection:
             return _asks_well(connection, found, deadline) if probe.http else True
     except socket.gaierror:
-        return None
+        return None  # no such name
     except OSError as error:
         return None if error.errno in _CANNOT_ASK else False
 

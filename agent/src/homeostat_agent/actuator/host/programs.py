@@ -5,7 +5,6 @@ which only its owner could forge, to end his own process.
 """
 
 import os
-import signal
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -17,8 +16,6 @@ from homeostat_agent.actuator.host.port import ProcessFacts, StepResult
 from homeostat_agent.actuator.host.process_table import Process
 from homeostat_agent.config import Program
 
-# Time to end after SIGKILL.
-KILLED_S = 5.0
 _PROTECTED = "it belongs to the agent or runs it"
 # What the kernel puts behind the path of a file that was replaced while it ran.
 _DELETED = " (deleted)"
@@ -65,15 +62,17 @@ def end(programs: Iterable[Program], step: EndProcess, deadline: float, protecte
 
 
 def _end(handle: int, step: EndProcess, deadline: float) -> StepResult:
-    for signals, grace_s in (((signal.SIGTERM, signal.SIGCONT), step.grace_s), ((signal.SIGKILL,), KILLED_S)):
-        for number in signals:  # a stopped process ends only once it goes on
-            try:
-                handles.send(handle, number)
-            except PermissionError:
-                return StepResult(ok=False, detail=f"process {step.pid} is not ours to end")
-        if handles.ends(handle, min(deadline, time.monotonic() + grace_s)):
-            return StepResult(ok=True, detail=f"ended process {step.pid} with {signals[0].name}")
-    return StepResult(ok=False, detail=f"process {step.pid} did not end")
+    try:
+        by = handles.escalate(
+            lambda number: handles.send(handle, number),
+            lambda until: handles.ends(handle, until),
+            step.grace_s,
+            deadline,
+        )
+    except PermissionError:
+        return StepResult(ok=False, detail=f"process {step.pid} is not ours to end")
+    said = f"ended process {step.pid} with {by.name}" if by else f"process {step.pid} did not end"
+    return StepResult(by is not None, said)
 
 
 def _untouchable(protected: Collection[int]) -> set[int]:
