@@ -6,19 +6,27 @@ edited by the endpoint's own administrator only, and read by the decider and the
 
 import os
 import re
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+
+from homeostat_agent.config_reading import ConfigError, read
+
+__all__ = ["AgentConfig", "ConfigError", "load"]
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,62}", re.ASCII)
-UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,200}\.service", re.ASCII)
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used; the message says where and why."""
+UNIT = re.compile(r"[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]{0,199}\.service", re.ASCII)
+LABEL_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}", re.ASCII)
+ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})", re.ASCII)
+PROBE_URL = re.compile(r"http://[^\s/]+(?:/\S*)?", re.ASCII)
+PORT_MAX = 65_535
+LABEL_CHARACTERS_MAX = 200
+NAME_CHARACTERS_MAX = 253
+# Of each kind; every one is looked at in each period.
+ITEMS_MAX = 200
+# What a Unix socket's name may have on Linux, without the zero byte at its end.
+SOCKET_PATH_BYTES_MAX = 107
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +109,14 @@ class Agent:
 
 @dataclass(frozen=True, slots=True)
 class Controller:
-    """Where the controller listens. `link` may stay empty: enrolment tells it."""
+    """Where the controller listens (host:port). Both may stay empty: the join token and enrolment tell them.
+
+    The agent looks for it within `first_try_s_max` of its start, at a random moment.
+    """
 
     enrol: str = ""
     link: str = ""
+    first_try_s_max: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,86 +161,69 @@ def load(path: Path) -> AgentConfig:
     Raises ConfigError with the file and, where there is one, the field.
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        config = read(path, AgentConfig)
+        _check(config)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; `homeostat-agent enrol --help` says how one is made") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: {error}") from error
-    try:
-        config: AgentConfig = _build(AgentConfig, document, "")
-        _check(config)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     return config
 
 
-def _build(kind: Any, value: Any, where: str) -> Any:  # walks the types of the classes above
-    if hasattr(kind, "__dataclass_fields__"):
-        if not isinstance(value, dict):
-            raise ConfigError(f"{where}: must be a table")
-        return _build_table(kind, value, where)
-    origin = get_origin(kind)
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise ConfigError(f"{where}: must be a list")
-        return tuple(_build(get_args(kind)[0], one, f"{where}[{i}]") for i, one in enumerate(value))
-    if origin is Mapping:
-        if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
-            raise ConfigError(f"{where}: must be a table of texts")
-        return dict(value)
-    return _scalar(kind, value, where)
-
-
-def _build_table(kind: Any, table: dict[str, Any], where: str) -> Any:
-    hints = get_type_hints(kind)
-    unknown = sorted(set(table) - set(hints))
-    if unknown:
-        known = ", ".join(sorted(hints))
-        raise ConfigError(f"{_join(where, unknown[0])}: no such setting (known here: {known})")
-    values = {name: _build(hints[name], one, _join(where, name)) for name, one in table.items()}
-    try:
-        return kind(**values)
-    except TypeError:
-        needed = [one.name for one in fields(kind) if one.name not in values]
-        raise ConfigError(f"{where}: lacks {', '.join(needed[:1])}") from None
-
-
-def _scalar(kind: type | UnionType, value: Any, where: str) -> Any:
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if (kind is bool or not isinstance(value, bool)) and isinstance(value, kind):
-        return value
-    name = getattr(kind, "__name__", str(kind))
-    word = {"str": "a text", "int": "a whole number", "float": "a number"}.get(name, name)
-    raise ConfigError(f"{where}: must be {word}")
-
-
-def _join(where: str, name: str) -> str:
-    return f"{where}.{name}" if where else name
-
-
 def _check(config: AgentConfig) -> None:
     for kind in ("service", "folder", "program", "watched_file"):
         _check_names(kind, [one.name for one in getattr(config, kind)])
-    if config.agent.sample_period_s < 0.2:  # below this the sampling itself becomes the load
-        raise ConfigError("agent.sample_period_s: must be at least 0.2")
-    if config.actuator.start not in ("child", "service"):
-        raise ConfigError('actuator.start: must be "child" or "service"')
+    _check_choices(config)
+    _check_labels(config.labels)
     for service in config.service:
         _check_service(service)
+    for folder in config.folder:
+        _check_folder(folder)
+    _check_values(config)
+    if len(os.fsencode(config.actuator_socket)) > SOCKET_PATH_BYTES_MAX:
+        raise ConfigError(f"agent.run_dir: is too long for a socket in it ({SOCKET_PATH_BYTES_MAX} bytes in all)")
+
+
+def _check_values(config: AgentConfig) -> None:
+    for value, where, least, most in _numbers(config):
+        if not least <= value <= most:
+            raise ConfigError(f"{where}: must be from {least:g} to {most:g}")
+    for address, where in _addresses(config):
+        found = ADDRESS.fullmatch(address)
+        if address and not (found and 1 <= int(found[1]) <= PORT_MAX):
+            raise ConfigError(f"{where}: must be host:port")
     for path, where in _paths(config):
         if not os.path.isabs(path):  # noqa: PTH117  # a text is checked, no file is touched
             raise ConfigError(f"{where}: must be an absolute path")
 
 
 def _check_names(kind: str, names: list[str]) -> None:
+    if len(names) > ITEMS_MAX:
+        raise ConfigError(f"{kind}: there are {len(names)}; the limit is {ITEMS_MAX}")
     for name in names:
         if not NAME.fullmatch(name):
             raise ConfigError(f"{kind} {name!r}: a name has lower-case letters, digits, '.', '_', '@' and '-'")
         if names.count(name) > 1:
             raise ConfigError(f"{kind} {name!r}: is there twice")
+
+
+def _check_choices(config: AgentConfig) -> None:
+    if config.actuator.start not in ("child", "service"):
+        raise ConfigError('actuator.start: must be "child" or "service"')
+    if config.agent.log_level not in LOG_LEVELS:
+        raise ConfigError(f"agent.log_level: must be one of {', '.join(LOG_LEVELS)}")
+    if len(config.agent.name) > NAME_CHARACTERS_MAX:
+        raise ConfigError(f"agent.name: must have at most {NAME_CHARACTERS_MAX} characters")
+
+
+def _check_labels(labels: Mapping[str, str]) -> None:
+    for key, value in labels.items():
+        if not LABEL_KEY.fullmatch(key):
+            raise ConfigError(f"labels.{key!r}: a key has letters, digits, '.', '_', '/' and '-', at most 63")
+        if len(value) > LABEL_CHARACTERS_MAX:
+            raise ConfigError(f"labels.{key}: must have at most {LABEL_CHARACTERS_MAX} characters")
 
 
 def _check_service(service: Service) -> None:
@@ -241,13 +236,55 @@ def _check_service(service: Service) -> None:
         raise ConfigError(f"{where}: a process group needs pid_file")
     if service.probe.tcp and service.probe.http:
         raise ConfigError(f"{where}: probe has both tcp and http; one is enough")
+    if service.probe.http and not PROBE_URL.fullmatch(service.probe.http):
+        raise ConfigError(f"{where}: probe.http must be a URL such as http://127.0.0.1:8080/healthz")
 
 
-def _paths(config: AgentConfig) -> list[tuple[str, str]]:
-    found = [(one.path, f"folder {one.name!r}: path") for one in config.folder]
-    found += [(one.executable, f"program {one.name!r}: executable") for one in config.program]
-    found += [(one.path, f"watched_file {one.name!r}: path") for one in config.watched_file]
-    for one in config.service:
-        found += [(path, f"service {one.name!r}: pid_file") for path in (one.pid_file,) if path]
-        found += [(argv[0], f"service {one.name!r}: program to run") for argv in (one.command, one.check) if argv]
-    return found
+def _check_folder(folder: Folder) -> None:
+    where = f"folder {folder.name!r}"
+    if os.path.normpath(folder.path) == os.path.normpath(os.path.join(folder.path, "..")):  # noqa: PTH118  # as above
+        raise ConfigError(f"{where}: path must not be the root of a file system")
+    if not folder.patterns:
+        raise ConfigError(f"{where}: needs a pattern, such as *.tmp")
+    for pattern in folder.patterns:
+        if not pattern or "/" in pattern:
+            raise ConfigError(f"{where}: {pattern!r} is no pattern of file names; it would match nothing")
+
+
+def _numbers(config: AgentConfig) -> Iterator[tuple[float, str, float, float]]:
+    # Below this the sampling itself becomes the load; above it nothing is noticed in time.
+    yield config.agent.sample_period_s, "agent.sample_period_s", 0.2, 3600
+    yield config.agent.spool_bytes_max, "agent.spool_bytes_max", 1 << 20, 16 << 30
+    yield config.controller.first_try_s_max, "controller.first_try_s_max", 0, 3600
+    yield config.actuator.decider_uid, "actuator.decider_uid", -1, (1 << 32) - 2
+    for service in config.service:
+        yield service.memory_max_mib, f"service {service.name!r}: memory_max_mib", 0, 1 << 30
+        yield service.probe.timeout_s, f"service {service.name!r}: probe.timeout_s", 0.05, 60
+    for folder in config.folder:
+        yield folder.limit_mib, f"folder {folder.name!r}: limit_mib", 0, 1 << 30
+
+
+def _addresses(config: AgentConfig) -> Iterator[tuple[str, str]]:
+    yield config.controller.enrol, "controller.enrol"
+    yield config.controller.link, "controller.link"
+    yield config.agent.metrics_listen, "agent.metrics_listen"
+    for service in config.service:
+        yield service.probe.tcp, f"service {service.name!r}: probe.tcp"
+
+
+def _paths(config: AgentConfig) -> Iterator[tuple[str, str]]:
+    for name in ("data_dir", "run_dir", "model_dir"):
+        yield getattr(config.agent, name), f"agent.{name}"
+    yield config.actuator.data_dir, "actuator.data_dir"
+    for folder in config.folder:
+        yield folder.path, f"folder {folder.name!r}: path"
+    for program in config.program:
+        yield program.executable, f"program {program.name!r}: executable"
+    for file in config.watched_file:
+        yield file.path, f"watched_file {file.name!r}: path"
+        yield from ((program, f"watched_file {file.name!r}: program to run") for program in file.check[:1])
+    for service in config.service:
+        places = ((getattr(service, name), name) for name in ("pid_file", "working_dir", "log_file"))
+        yield from ((path, f"service {service.name!r}: {name}") for path, name in places if path)
+        for argv in (service.command, service.check):
+            yield from ((program, f"service {service.name!r}: program to run") for program in argv[:1])
