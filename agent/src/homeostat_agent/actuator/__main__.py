@@ -4,11 +4,12 @@ import logging
 import sys
 from pathlib import Path
 
+from homeostat_agent.actuator import spare_openssl
+
 
 def main() -> int:
     """Run until told to end; one line says why when it cannot."""
-    # hashlib then takes CPython's own SHA-256: OpenSSL would be 3.5 MB of this process, for nothing else.
-    sys.modules["_hashlib"] = None  # type: ignore[assignment]  # None is how an import is forbidden
+    spare_openssl()
     from homeostat_agent.actuator.app import StartError, run  # noqa: PLC0415
     from homeostat_agent.config import ConfigError  # noqa: PLC0415
 

@@ -14,7 +14,8 @@ from homeostat.wire import outcomes, plans
 from homeostat.wire.incidents import incident_from_wire
 from homeostat.wire.v1 import actuation_pb2, incident_pb2
 from homeostat.wire.values import WireError
-from homeostat_agent.actuator import VERSION, grants
+from homeostat_agent import VERSION
+from homeostat_agent.actuator import grants
 from homeostat_agent.actuator.authority import Authority, Permit
 from homeostat_agent.actuator.healer import Healer
 from homeostat_agent.actuator.inbox import Connected, Inbox, Stop, Tidy
