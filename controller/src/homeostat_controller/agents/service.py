@@ -30,7 +30,6 @@ RENEW_BYTES_MAX = 64 << 10
 FIRST_MESSAGE_S = 10.0
 # A peer that does not read for so long is cut; only the latest state waits for it meanwhile.
 WRITE_S = 20.0
-FAREWELL_S = 2.0
 POLL_S = 55.0
 
 
@@ -99,16 +98,16 @@ class LinkService:
         writer = asyncio.create_task(self._write(session, context))
         try:
             await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
-            if reader.done():
-                reader.result()
-                session.close("peer")
-                await asyncio.wait({writer}, timeout=FAREWELL_S)
-            if writer.done():
-                writer.result()
+            session.close("peer")
+            # A write that is cut off would keep gRPC from ever sending how the call ended.
+            await asyncio.wait({writer}, timeout=WRITE_S)
         finally:
             for task in (reader, writer):
                 task.cancel()
             await asyncio.gather(reader, writer, return_exceptions=True)
+        for task in (reader, writer):
+            if not task.cancelled():
+                task.result()
         if session.ended == "standing":
             raise Refused("this endpoint is not let in any more")
 
