@@ -1,16 +1,14 @@
-"""Prometheus metrics of an agent, on loopback, loaded only where `metrics_listen` is set.
+"""Prometheus metrics of the decider, on loopback, and only where `metrics_listen` asks for them.
 
-Everything is read from what the decider has anyway, at the moment it is asked for.
+The library is loaded only then: it costs some MB. Numbers are read when they are asked for, from the decider's last
+snapshot; nothing is counted twice.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
-
-PREFIX = "homeostat_agent"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class MetricsError(Exception):
@@ -18,47 +16,56 @@ class MetricsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
-    """What is shown. `endpoint` holds the newest sample by metric name; `own` is what the agent itself takes."""
+class Snapshot:
+    """The decider in numbers. `gauges` and `counters` are by metric name, `metrics` are the endpoint's last sample."""
 
-    endpoint: Mapping[str, float]
-    own: Mapping[str, float]
-    health: str
-
-
-class _Reader(Collector):
-    def __init__(self, read: Callable[[], Numbers]) -> None:
-        self._read = read
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the numbers of this moment."""
-        numbers = self._read()
-        endpoint = GaugeMetricFamily(f"{PREFIX}_endpoint", "The newest sample, by metric.", labels=["metric"])
-        for name, value in numbers.endpoint.items():
-            endpoint.add_metric([name], value)
-        yield endpoint
-        for name, value in numbers.own.items():
-            yield GaugeMetricFamily(f"{PREFIX}_{name}", name.replace("_", " ").capitalize() + ".", value=value)
-        health = GaugeMetricFamily(f"{PREFIX}_health", "1 for the state the endpoint is in.", labels=["state"])
-        health.add_metric([numbers.health], 1.0)
-        yield health
+    gauges: Mapping[str, float] = field(default_factory=dict)
+    counters: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
-def serve(listen: str, read: Callable[[], Numbers]) -> Callable[[], None]:
-    """Serve metrics on `listen` (host:port, loopback); return what stops it. Raises MetricsError."""
+def serve(listen: str, snapshot: Callable[[], Snapshot]) -> Callable[[], None]:
+    """Serve on host:port in a thread of its own; return what ends it. Raises MetricsError."""
     host, _, port = listen.rpartition(":")
-    if host not in ("127.0.0.1", "localhost", "[::1]") or not port.isdigit():
-        raise MetricsError(f"agent.metrics_listen: {listen!r} is no loopback address with a port")
+    host = host.strip("[]")
+    if host not in LOOPBACK or not port.isdigit():
+        raise MetricsError(f"agent.metrics_listen: {listen!r} is not 127.0.0.1:PORT")
+    from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415  # only where it is asked for
+
     registry = CollectorRegistry()
-    registry.register(_Reader(read))
+    registry.register(_Collector(snapshot))
     try:
-        server, thread = start_http_server(int(port), host.strip("[]"), registry=registry)
+        server, thread = start_http_server(int(port), host, registry)
     except OSError as error:
         raise MetricsError(f"agent.metrics_listen: {listen}: {error.strerror}") from error
 
-    def stop() -> None:
+    def end() -> None:
         server.shutdown()
         server.server_close()
         thread.join()
 
-    return stop
+    return end
+
+
+class _Collector:
+    """Asked by the library at each scrape."""
+
+    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+        self._snapshot = snapshot
+
+    def collect(self) -> Iterable[Any]:
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # noqa: PLC0415
+
+        now = self._snapshot()
+        for name, value in now.gauges.items():
+            yield GaugeMetricFamily(f"homeostat_agent_{name}", _words(name), value)
+        for name, value in now.counters.items():
+            yield CounterMetricFamily(f"homeostat_agent_{name}", _words(name), value)
+        sample = GaugeMetricFamily("homeostat_endpoint_metric", "The endpoint's last sample.", labels=["metric"])
+        for name, value in now.metrics.items():
+            sample.add_metric([name], value)
+        yield sample
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize() + "."
