@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import pytest
 import uvicorn
 from fixtures_controller import Chain, add_endpoint, closed, decided, ingest, opened, outcome, pack
 
@@ -22,6 +23,7 @@ from homeostat_controller.cli.context import ADDRESS_FILE
 from homeostat_controller.config import Settings
 from homeostat_controller.core import Core
 from homeostat_controller.policies import document
+from homeostat_controller.store import events as event_log
 from homeostat_controller.store.database import Database
 
 START_S_MAX = 20.0
@@ -101,6 +103,24 @@ def signed_in(web: Web) -> Iterator[tuple[httpx.Client, str]]:
         yield browser, page.partition('name="csrf" value="')[2].partition('"')[0]
 
 
+@pytest.fixture(scope="session")
+def seen(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    """A filled controller that nobody changes, for all tests that only look."""
+    with core_on(tmp_path_factory.mktemp("seen"), migrated_sqlite, MovedClock()) as core:
+        fill(core)
+        with serving(core) as running:
+            yield running
+
+
+@pytest.fixture
+def web(migrated_sqlite: Path, tmp_path: Path, clock: MovedClock) -> Iterator[Web]:
+    """A filled controller of one's own, on the test's clock."""
+    with core_on(tmp_path / "data", migrated_sqlite, clock) as core:
+        fill(core)
+        with serving(core) as running:
+            yield running
+
+
 def wait_until(condition: object, within_s: float = 10.0) -> None:
     """Poll until something holds."""
     assert callable(condition)
@@ -131,6 +151,17 @@ def push_to(database: Database, endpoint_id: str, *events: link_pb2.Event | byte
     for event in events:
         chain.add(event)
     found = ingest(database, [chain.push()])
+    assert not isinstance(found[0], Exception), found[0]
+
+
+def push_more(core: Core, endpoint_id: str, *events: link_pb2.Event) -> None:
+    """Store events behind those that an endpoint has sent before."""
+    with core.database.write() as connection:
+        end = event_log.ends(connection, [endpoint_id])[endpoint_id]
+    chain = Chain(endpoint_id, head=end.head, next_sequence=end.next_sequence)
+    for event in events:
+        chain.add(event)
+    found = ingest(core.database, [chain.push(end.next_sequence)])
     assert not isinstance(found[0], Exception), found[0]
 
 

@@ -26,7 +26,6 @@ LIST = (
     Column("PLAYBOOK", "playbook"),
     Column("RISK", "risk"),
     Column("EXPIRES", "expires_at", moment),
-    Column("WHY ASKED", "why_asked"),
 )
 TARGET = (
     Column("Approval", "id"),
@@ -46,7 +45,6 @@ TARGET = (
     Column("Reason", "reason"),
 )
 _SETTLED = {"used": Exit.DONE, "void": Exit.REFUSED_BY_POLICY, "denied": Exit.REFUSED_BY_POLICY, "expired": Exit.FAILED}
-_ENDED_WELL = ("healed", "closed")
 
 Named = Annotated[str, typer.Argument(metavar="APPROVAL", help="Its id.")]
 
@@ -118,9 +116,9 @@ def _outcome(client: Client, approval: str, timeout: float) -> Exit:
     if code is not Exit.DONE:
         say(f"The approval is {pack['status']}: {pack.get('receipt_reason') or pack.get('reason') or 'no reason told'}")
         return code
-    incident = wait_for(lambda: _ended(client, pack["incident_id"]), timeout, "The repair's end")
-    say(f"{incident['status']}: {incident['outcome']}")
-    return Exit.DONE if incident["status"] in _ENDED_WELL else Exit.FAILED
+    ended = wait_for(lambda: _ended(client, approval), timeout, "The repair's end")
+    say(f"{ended['run_ending']}: {ended['run_reason']}")
+    return Exit.DONE if ended["run_ending"] == "healed" else Exit.FAILED
 
 
 def _settled(client: Client, approval: str) -> dict[str, Any] | None:
@@ -128,6 +126,6 @@ def _settled(client: Client, approval: str) -> dict[str, Any] | None:
     return pack if pack["status"] in _SETTLED else None
 
 
-def _ended(client: Client, incident: str) -> dict[str, Any] | None:
-    found = client.get(f"/incidents/{in_path(incident)}")
-    return None if found["status"] in ("open", "waiting") else found
+def _ended(client: Client, approval: str) -> dict[str, Any] | None:
+    pack = _get(client, approval)
+    return pack if pack["run_ending"] else None

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 
@@ -51,6 +51,12 @@ class Client:
         timeout = httpx.Timeout(ANSWER_S_MAX, connect=CONNECT_S_MAX)
         # trust_env: a proxy from the environment must not get to see the token of a loopback controller.
         self._http = httpx.Client(base_url=target.url, headers=headers, timeout=timeout, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
 
     def get(self, path: str, **query: str | int) -> dict[str, Any]:
         """Return one thing."""
@@ -104,13 +110,10 @@ def wait_for(look: Callable[[], T | None], timeout_s: float, what: str) -> T:
     return found
 
 
-def unreachable(url: str, why: str) -> CommandError:
+def unreachable(url: str, why: str, then: str = "homeostat doctor") -> CommandError:
     """Return the error for a controller that does not answer."""
     return CommandError(
-        f"The controller at {url} does not answer.",
-        why or "The connection ended.",
-        "homeostat doctor",
-        Exit.NOT_REACHABLE,
+        f"The controller at {url} does not answer.", why or "The connection ended.", then, Exit.NOT_REACHABLE
     )
 
 

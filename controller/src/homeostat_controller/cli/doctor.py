@@ -26,13 +26,18 @@ def doctor(context: typer.Context, output: Output = Format.TABLE) -> None:
         try:
             state, why, then = check()
         except CommandError as error:
-            state, why, then = "failed", f"{error.what} {error.why}".strip(), error.then
+            state, why, then = "failed", f"{error.what} {error.why}".strip(), _cure(error)
             code = code or error.code
         rows.append({"check": name, "state": state, "why": why, "next": then})
         if code is Exit.NOT_REACHABLE:
             break
     write(rows, LIST, output)
     raise typer.Exit(code)
+
+
+def _cure(error: CommandError) -> str:
+    """Return the next command; for a controller that is not there that is not this one again."""
+    return "homeostat controller run" if error.code is Exit.NOT_REACHABLE else error.then
 
 
 def _checks(given: Given) -> Iterator[tuple[str, Callable[[], Finding]]]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from homeostat_controller.cli.context import connect
-from homeostat_controller.cli.options import Limit, Query, told
+from homeostat_controller.cli.options import Limit, Query, in_path, told
 from homeostat_controller.cli.output import Column, Format, Output, moment, write, write_one
 
 app = typer.Typer(no_args_is_help=True, help="The machines under care.")
@@ -14,6 +14,11 @@ app = typer.Typer(no_args_is_help=True, help="The machines under care.")
 def policy_revision(value: Any) -> str:
     """Return a policy reference as people write it."""
     return f"{value['name']} r{value['revision']}" if value and value.get("name") else "-"
+
+
+def services(value: Any) -> str:
+    """Return services with their states."""
+    return ", ".join(f"{one['name']} {one['state']}" for one in value or ()) or "-"
 
 
 LIST = (
@@ -40,7 +45,7 @@ DETAIL = (
     Column("Agent", "agent_version"),
     Column("Model", "model"),
     Column("System", "os"),
-    Column("Services", "services", lambda value: ", ".join(f"{one['name']} {one['state']}" for one in value or ())),
+    Column("Services", "services", services),
     Column("Policy offered", "policy_status.offered", policy_revision),
     Column("Policy active", "policy_status.active", policy_revision),
     Column("Policy last good", "policy_status.last_good", policy_revision),
@@ -66,4 +71,4 @@ def show(
     output: Output = Format.TABLE,
 ) -> None:
     """Show one endpoint: state, services, and what became of the policies it was offered."""
-    write_one(connect(context.obj).get(f"/endpoints/{endpoint}"), DETAIL, output)
+    write_one(connect(context.obj).get(f"/endpoints/{in_path(endpoint)}"), DETAIL, output)

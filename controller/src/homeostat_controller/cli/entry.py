@@ -11,6 +11,7 @@ from homeostat_controller.cli import (
     audit,
     console,
     controller,
+    demo,
     doctor,
     endpoints,
     enrol,
@@ -31,6 +32,7 @@ NOUNS = (
     ("policy", policy.app),
     ("enrol", enrol.app),
     ("audit", audit.app),
+    ("demo", demo.app),
 )
 
 app = typer.Typer(

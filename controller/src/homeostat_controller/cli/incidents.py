@@ -52,6 +52,8 @@ _SETTLED = {
     "unverified": Exit.FAILED,
     "failed": Exit.FAILED,
 }
+# Decisions after which an agent does nothing.
+_LEFT_TO_PEOPLE = ("observe", "shadow", "escalate")
 
 Named = Annotated[str, typer.Argument(metavar="INCIDENT", help="Its id.")]
 
@@ -73,7 +75,7 @@ def show(
         return
     found = wait_for(lambda: _settled(client, incident), timeout, f"A settled state of {incident}")
     write_one(found, DETAIL, output)
-    raise typer.Exit(_SETTLED[found["status"]])
+    raise typer.Exit(_code_of(found) or Exit.DONE)
 
 
 @app.command()
@@ -91,4 +93,11 @@ def _get(client: Client, incident: str) -> dict[str, Any]:
 
 def _settled(client: Client, incident: str) -> dict[str, Any] | None:
     found = _get(client, incident)
-    return found if found["status"] in _SETTLED else None
+    return found if _code_of(found) is not None else None
+
+
+def _code_of(found: dict[str, Any]) -> Exit | None:
+    """Return what an incident's state means to a script; None while an agent still works on it."""
+    if found["status"] == "open" and found["decision"] in _LEFT_TO_PEOPLE:
+        return Exit.REFUSED_BY_POLICY
+    return _SETTLED.get(found["status"])

@@ -1,7 +1,8 @@
 """The policy that `homeostat policy new` writes: valid as it stands, and careful."""
 
 TEMPLATE = """\
-# What agents may do alone on every endpoint that it selects: here, all of them. Check it with `homeostat policy check FILE`, then publish it.
+# What agents may do alone. Without `select`, it is for every endpoint.
+# Check it with `homeostat policy check FILE`, then publish it.
 name: NAME
 description: Says what is wrong and proposes repairs; a person decides.
 
