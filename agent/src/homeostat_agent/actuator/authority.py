@@ -120,8 +120,6 @@ class Authority:
         if no is not None:
             return no
         playbook = policy.playbooks[wish.playbook]
-        if playbook.spec.subject_kind is not wish.incident.subject.kind:
-            return No("wrong-subject", f"{playbook.action} is not for {wish.incident.subject}.", decision.reason.rule)
         grant = self._grant(wish, enrolment, now) if wish.signed_grant else None
         if isinstance(grant, No):
             return grant

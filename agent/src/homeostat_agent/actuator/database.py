@@ -80,6 +80,6 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 def _damaged(path: Path, what: str) -> str:
     return (
-        f"{path}: is damaged ({what}). Nothing is repaired until a person moves it away; "
+        f"{path}: is damaged ({' '.join(what.split())}). Nothing is repaired until a person moves it away; "
         "all budgets then start anew, and approvals that were used could be used again"
     )
