@@ -19,6 +19,7 @@ metrics_listen = "127.0.0.1:9100"
 enrol = "controller.example.org:8441"
 link = "[::1]:8442"
 first_try_s_max = 0.5
+retry_s_max = 10
 
 [actuator]
 data_dir = "/var/lib/actuator"
@@ -125,6 +126,7 @@ FILE = '[[watched_file]]\nname = "conf"\n'
         ('[controller]\nlink = "host:65536"', "controller.link: must be host:port"),
         ('[controller]\nenrol = "https://host:1"', "controller.enrol: must be host:port"),
         ("[controller]\nfirst_try_s_max = -1", "controller.first_try_s_max: must be from 0 to 3600"),
+        ("[controller]\nretry_s_max = 0", "controller.retry_s_max: must be from 1 to 3600"),
         ('[actuator]\nstart = "never"', 'actuator.start: must be "child" or "service"'),
         ('[actuator]\ndata_dir = "x"', "actuator.data_dir: must be an absolute path"),
         ("[actuator]\ndecider_uid = -2", "actuator.decider_uid: must be from -1 to"),

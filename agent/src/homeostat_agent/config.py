@@ -111,12 +111,14 @@ class Agent:
 class Controller:
     """Where the controller listens (host:port). Both may stay empty: the join token and enrolment tell them.
 
-    The agent looks for it within `first_try_s_max` of its start, at a random moment.
+    The agent looks for it at a random moment within `first_try_s_max` of its start, and after failures at ever longer
+    intervals up to `retry_s_max`.
     """
 
     enrol: str = ""
     link: str = ""
     first_try_s_max: float = 5.0
+    retry_s_max: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +258,7 @@ def _numbers(config: AgentConfig) -> Iterator[tuple[float, str, float, float]]:
     yield config.agent.sample_period_s, "agent.sample_period_s", 0.2, 3600
     yield config.agent.spool_bytes_max, "agent.spool_bytes_max", 1 << 20, 16 << 30
     yield config.controller.first_try_s_max, "controller.first_try_s_max", 0, 3600
+    yield config.controller.retry_s_max, "controller.retry_s_max", 1, 3600
     yield config.actuator.decider_uid, "actuator.decider_uid", -1, (1 << 32) - 2
     for service in config.service:
         yield service.memory_max_mib, f"service {service.name!r}: memory_max_mib", 0, 1 << 30

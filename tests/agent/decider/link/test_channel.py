@@ -64,7 +64,7 @@ def trusting_another(identity: Identity) -> Identity:
 @pytest.mark.parametrize(
     ("edit", "says"),
     [
-        (of_another_authority, "it closed the connection (does it know this endpoint's certificate?)"),
+        (of_another_authority, "the connection was closed; it may have ended, or not accept this certificate"),
         (trusting_another, "its certificate does not come from the authority this endpoint trusts"),
     ],
 )

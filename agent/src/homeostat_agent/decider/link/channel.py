@@ -42,7 +42,7 @@ _MEANINGS = (
     ("Connection refused", "nothing listens there"),
     ("Domain name not found", "the name is not known"),
     ("hostname lookup error", "the name cannot be looked up"),
-    ("Socket closed", "it closed the connection (does it know this endpoint's certificate?)"),
+    ("Socket closed", "the connection was closed; it may have ended, or not accept this certificate"),
 )
 
 

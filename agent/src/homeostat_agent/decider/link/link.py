@@ -7,6 +7,7 @@ the renewal have a thread each. Nothing here ever stops the endpoint from decidi
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from homeostat.wire.v1 import link_pb2
@@ -53,6 +54,9 @@ class Link:
         hello: Callable[[], link_pb2.Hello],
         surroundings: Surroundings,
     ) -> None:
+        pace = surroundings.pace
+        slowest_s = min(pace.backoff_s_most, config.controller.retry_s_max)
+        surroundings = replace(surroundings, pace=replace(pace, backoff_s_most=slowest_s))
         self._config = config
         self._recorder = recorder
         self._hello = hello
