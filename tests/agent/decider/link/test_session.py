@@ -179,6 +179,7 @@ def test_cancelled_it_ends_soon(controller: Controller, held: Held, when: str) -
         held.start()
         wait_until(lambda: held.received)
         held.session.cancel()
+        assert held.end().why == "the session was ended"
     held.end()
 
 

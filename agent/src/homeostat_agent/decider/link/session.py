@@ -82,7 +82,9 @@ class Session:
                     break
             return self._end("the controller ended the session", aged=self._established)
         except grpc.RpcError as error:
-            self._retry_after_s = self._retry_after_s or retry_after_s(error)
+            if self._ended.is_set():
+                return self._end("the session was ended")
+            self._retry_after_s = retry_after_s(error)
             aged = self._established and status_of(error)[0] is grpc.StatusCode.DEADLINE_EXCEEDED
             return self._end(explain(error, self._talk.address), aged=aged)
         finally:
