@@ -57,8 +57,9 @@ class Healer:
         run = Run(order.run_id, order.incident_id, order.playbook.name, Stage.PRECHECKING, now + PRECHECK_MAX)
         self.journal.begin(order, run, now)
         attempt = _Attempt(self, order, now, planned)
-        attempt.note(run.stage, now, f"accepted for {order.subject} under rule {order.rule}")
+        said = attempt.note(run.stage, now, f"accepted for {order.subject} under rule {order.rule}")
         self.journal.commit()
+        self.progress(order.run_id, said)
         return attempt.drive(run, Command.PRECHECK)
 
     def resume(self) -> tuple[Outcome, ...]:
@@ -95,20 +96,21 @@ class _Attempt:
         """Apply an event and write down where the run is now; an end is on disk with its outcome when this returns."""
         now = self.healer.clock.now()
         moved, command = healing.advance(run, event, self._deadline(run, event, now))
-        self.note(run.stage, now, _said(event))
+        said = self.note(run.stage, now, _said(event))
         if moved.ending is None:
             self.healer.journal.save(moved, self.before)
         else:
             self.outcome = self._ended(moved, now)
             self.healer.journal.end(moved, outcomes.outcome_to_wire(self.outcome).SerializeToString())
             self.healer.journal.commit()
+        self.healer.progress(self.order.run_id, said)
         return moved, command
 
-    def note(self, stage: Stage, at: datetime, detail: str) -> None:
-        """Add a line to the run's record, and tell the decider."""
+    def note(self, stage: Stage, at: datetime, detail: str) -> RunStep:
+        """Add a line to the run's record, and return it."""
         step = RunStep(stage.value, at, detail[:TEXT_CHARACTERS_MAX])
         self.healer.journal.note(self.order.run_id, step)
-        self.healer.progress(self.order.run_id, step)
+        return step
 
     def _carry_out(self, run: Run, command: Command) -> Event:
         plan = run.plan
