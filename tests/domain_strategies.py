@@ -44,6 +44,8 @@ NOW = datetime(2030, 1, 31, 12, 0, tzinfo=UTC)
 
 # Few of each, so that generated values meet.
 NAMES = ("restart", "clean-up", "end.it", "night", "a", "b")
+# Without what no rule may delegate.
+DIRECT_FAULTS = tuple(fault for fault in FaultClass if fault is not FaultClass.UNEXPLAINED)
 names = st.sampled_from(NAMES)
 words = st.text(ascii_lowercase, min_size=1, max_size=8)
 # What protobuf can carry: no lone surrogates.
@@ -95,24 +97,26 @@ selectors = st.builds(
         max_size=2,
     ),
 )
+# Most policies are for all endpoints, and most rules for all of the policy's.
+some_selectors = st.one_of(st.just(Selector()), st.just(Selector()), selectors)
 budgets = st.builds(Budget, st.integers(1, 9), st.timedeltas(timedelta(seconds=1), timedelta(days=31)))
 delegations = st.builds(
     Delegation,
-    st.sampled_from(Level),
-    shares,
-    st.sampled_from(Risk),
+    st.sampled_from(sorted(Level, reverse=True)),
+    st.just(0.0) | shares,
+    st.sampled_from(sorted(Risk, reverse=True)),
     st.none() | budgets,
-    st.lists(names, max_size=2, unique=True).map(tuple),
+    st.one_of(st.just(()), st.lists(names, max_size=2, unique=True).map(tuple)),
 )
 patterns = st.sampled_from(("*", "service:*", "service:web", "folder:*", "process:?b", "[sf]*:[!a]*", "endpoint:*"))
 rules = st.builds(
     Rule,
     name=names,
-    faults=st.frozensets(st.sampled_from(FaultClass), min_size=1, max_size=4),
-    subjects=st.lists(patterns, min_size=1, max_size=3, unique=True).map(tuple),
-    playbooks=st.lists(names, max_size=2, unique=True).map(tuple),
+    faults=st.frozensets(st.sampled_from(DIRECT_FAULTS), min_size=1, max_size=4),
+    subjects=st.one_of(st.just(("*",)), st.lists(patterns, min_size=1, max_size=3, unique=True).map(tuple)),
+    playbooks=st.lists(names, min_size=1, max_size=3, unique=True).map(tuple),
     delegation=delegations,
-    selector=selectors,
+    selector=some_selectors,
 )
 
 
@@ -163,13 +167,13 @@ def waivers(draw: st.DrawFn, known: tuple[str, ...] = NAMES) -> Waiver:
 @st.composite
 def policies(draw: st.DrawFn) -> Policy:
     """Policies of well-formed values; many fail the check because of how the values fit together."""
-    chosen = tuple(draw(st.lists(rules, max_size=4, unique_by=lambda one: one.name)))
+    chosen = tuple(draw(st.lists(rules, min_size=1, max_size=4, unique_by=lambda one: one.name)))
     known = tuple(one.name for one in chosen)
     return Policy(
         name=draw(names),
         revision=draw(st.integers(0, 2**40)),
         description=draw(st.text(ascii_lowercase + " :#'\n\"-é", max_size=30)),
-        selector=draw(selectors),
+        selector=draw(some_selectors),
         priority=draw(st.integers(-1000, 1000)),
         playbooks={name: draw(playbooks(name)) for name in NAMES},
         rules=chosen,
@@ -191,6 +195,33 @@ def accepted_policies(draw: st.DrawFn) -> Policy:
         rules_left = tuple(one for at, one in enumerate(policy.rules) if ("rules", at) not in spoiled)
         policy = replace(policy, rules=rules_left, waivers=tuple(waivers_left))
     return policy
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[Incident, Policy, History]:
+    """An accepted policy, an incident that one of its rules is about, and runs that may count against it."""
+    policy, incident = draw(accepted_policies()), draw(incidents)
+    if not policy.rules or draw(st.integers(0, 9)) == 9:
+        return incident, policy, draw(histories)
+    meant: Rule = draw(st.sampled_from(policy.rules))
+    kinds = [policy.playbooks[name].spec.subject_kind for name in meant.playbooks] or list(SubjectKind)
+    incident = replace(
+        incident,
+        fault=draw(st.sampled_from(sorted(meant.faults))),
+        subject=Subject(draw(st.sampled_from(kinds)), draw(st.sampled_from(("web", "db")))),
+        evidence=Evidence((draw(signals),)),
+        labels={key: values[0] for key, values in {**policy.selector.matches, **meant.selector.matches}.items()},
+    )
+    like = st.builds(
+        PastRun,
+        playbook=st.sampled_from(meant.playbooks or NAMES),
+        subject=st.just(incident.subject),
+        fault=st.just(incident.fault),
+        rule=st.just(meant.name),
+        started_at=moments,
+        ending=st.none() | st.sampled_from(Ending),
+    )
+    return incident, policy, History(tuple(draw(st.lists(st.one_of(like, runs), max_size=8))))
 
 
 reasons = st.builds(Reason, st.sampled_from(ReasonCode), texts, filled)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from homeostat.budget import History, failed, spent
+from homeostat.budget import History, PastRun, failed, spent
 from homeostat.incident import Incident
 from homeostat.playbook import Playbook
 from homeostat.policy import Budget, Level, Policy, Rule
@@ -59,7 +59,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Shadow:
-    """Do nothing; record what full delegation would have done."""
+    """Do nothing and bother nobody; record what full delegation would have done."""
 
     would: "Act | Ask | Escalate"
     reason: Reason
@@ -102,106 +102,117 @@ def decide(incident: Incident, policy: Policy, history: History, now: datetime) 
     """
     rule = next((one for one in policy.rules if one.covers(incident.fault, incident.subject)), None)
     if rule is None:
-        return Observe(_reason(ReasonCode.NO_RULE, "", f"No rule covers {incident.fault} on {incident.subject}."))
+        return Observe(Reason(ReasonCode.NO_RULE, "", f"No rule covers {incident.fault} on {incident.subject}."))
     if not incident.evidence.signals:
-        return Observe(_reason(ReasonCode.NO_DIRECT_EVIDENCE, rule.name, "The model alone never authorises a repair."))
+        return Observe(Reason(ReasonCode.NO_DIRECT_EVIDENCE, rule.name, "The model alone never authorises a repair."))
     if rule.delegation.level is Level.OBSERVE:
-        return Observe(_reason(ReasonCode.LEVEL, rule.name, f"Rule {rule.name} delegates observing only."))
-    wanted = _under_full_delegation(incident, rule, policy, history, now)
-    return _at_level(wanted, rule)
+        return Observe(Reason(ReasonCode.LEVEL, rule.name, f"Rule {rule.name} delegates observing only."))
+    return _at_level(_under_full_delegation(_Case(incident, rule, policy, history, now)), rule)
 
 
-def _under_full_delegation(
-    incident: Incident, rule: Rule, policy: Policy, history: History, now: datetime
-) -> Act | Ask | Escalate:
-    playbook = _choose(incident, rule, policy, history, now)
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """An incident under the rule that covers it."""
+
+    incident: Incident
+    rule: Rule
+    policy: Policy
+    history: History
+    now: datetime
+
+    def reason(self, code: ReasonCode, sentence: str) -> Reason:
+        return Reason(code, self.rule.name, sentence)
+
+    def tried(self, playbook: Playbook) -> list[PastRun]:
+        """Return the runs of one playbook on the incident's subject, whatever the fault and whichever the rule."""
+        subject = self.incident.subject
+        return [run for run in self.history.runs if run.playbook == playbook.name and run.subject == subject]
+
+
+def _under_full_delegation(case: _Case) -> Act | Ask | Escalate:
+    playbook = _choose(case)
     if not isinstance(playbook, Playbook):
         return Escalate(playbook)
-    refusal = (
-        _too_unsure(incident, rule)
-        or _too_risky(playbook, rule)
-        or _over_budget(incident, rule, policy, history, now)
-        or _quiet(rule, policy, now)
-    )
+    refusal = _too_unsure(case) or _too_risky(case, playbook) or _over_budget(case, playbook) or _quiet(case)
     if refusal is not None:
         return Ask(playbook.name, refusal)
-    sentence = f"Rule {rule.name} delegates {playbook.name} on {incident.subject}."
-    return Act(playbook.name, _reason(ReasonCode.DELEGATED, rule.name, sentence))
+    sentence = f"Rule {case.rule.name} delegates {playbook.name} on {case.incident.subject}."
+    return Act(playbook.name, case.reason(ReasonCode.DELEGATED, sentence))
 
 
 def _at_level(wanted: Act | Ask | Escalate, rule: Rule) -> Decision:
     level = rule.delegation.level
-    if level is Level.ACT or isinstance(wanted, Escalate):
-        return wanted
-    reason = _reason(ReasonCode.LEVEL, rule.name, f"Rule {rule.name} is at level {level.word}.")
+    reason = Reason(ReasonCode.LEVEL, rule.name, f"Rule {rule.name} is at level {level.word}.")
     if level is Level.SHADOW:
         return Shadow(wanted, reason)
-    return wanted if isinstance(wanted, Ask) else Ask(wanted.playbook, reason)
+    if level is Level.ASK and isinstance(wanted, Act):
+        return Ask(wanted.playbook, reason)
+    return wanted
 
 
-def _choose(incident: Incident, rule: Rule, policy: Policy, history: History, now: datetime) -> Playbook | Reason:
-    candidates = [policy.playbooks[name] for name in rule.playbooks]
+def _choose(case: _Case) -> Playbook | Reason:
+    kind, rule = case.incident.subject.kind, case.rule
+    named = [case.policy.playbooks[name] for name in rule.playbooks]
+    candidates = [playbook for playbook in named if playbook.spec.subject_kind is kind]
     if not candidates:
-        sentence = f"Rule {rule.name} names no playbook: a person is needed."
-        return _reason(ReasonCode.NO_PLAYBOOK, rule.name, sentence)
-    repeats = policy.limits.repeats
-    on_subject = [run for run in history.runs if run.subject == incident.subject]
+        sentence = f"Rule {rule.name} names no playbook that repairs a {kind}: a person is needed."
+        return case.reason(ReasonCode.NO_PLAYBOOK, sentence)
+    repeats = case.policy.limits.repeats
     for playbook in candidates:
-        tried = [run for run in on_subject if run.playbook == playbook.name]
-        if spent(repeats, failed(tried), now) == 0:
+        if spent(repeats, failed(case.tried(playbook)), case.now) == 0:
             return playbook
-    sentence = f"Every playbook of rule {rule.name} failed on {incident.subject} within {_span(repeats)}."
-    return _reason(ReasonCode.INEFFECTIVE, rule.name, sentence)
+    sentence = f"Every playbook of rule {rule.name} failed on {case.incident.subject} within {_span(repeats)}."
+    return case.reason(ReasonCode.INEFFECTIVE, sentence)
 
 
-def _too_unsure(incident: Incident, rule: Rule) -> Reason | None:
-    least = rule.delegation.least_confidence
-    if incident.confidence >= least:
+def _too_unsure(case: _Case) -> Reason | None:
+    confidence, least = case.incident.confidence, case.rule.delegation.least_confidence
+    if confidence >= least:
         return None
-    return _reason(ReasonCode.CONFIDENCE, rule.name, f"Confidence {incident.confidence:.2f} is below {least:.2f}.")
+    return case.reason(ReasonCode.CONFIDENCE, f"Confidence {confidence!r} is below {least!r}.")
 
 
-def _too_risky(playbook: Playbook, rule: Rule) -> Reason | None:
-    risk, highest = playbook.spec.risk, rule.delegation.highest_risk
+def _too_risky(case: _Case, playbook: Playbook) -> Reason | None:
+    risk, highest = playbook.spec.risk, case.rule.delegation.highest_risk
     if risk <= highest:
         return None
-    sentence = f"{playbook.action} is of {risk.word} risk; rule {rule.name} delegates up to {highest.word}."
-    return _reason(ReasonCode.RISK, rule.name, sentence)
+    sentence = f"{playbook.action} is of {risk.word} risk; rule {case.rule.name} delegates up to {highest.word}."
+    return case.reason(ReasonCode.RISK, sentence)
 
 
-def _over_budget(incident: Incident, rule: Rule, policy: Policy, history: History, now: datetime) -> Reason | None:
-    limits, runs = policy.limits, history.runs
+def _over_budget(case: _Case, playbook: Playbook) -> Reason | None:
+    limits, runs, rule = case.policy.limits, case.history.runs, case.rule
     of_rule = [run for run in runs if run.rule == rule.name]
-    on_subject = [run for run in of_rule if run.subject == incident.subject and run.fault == incident.fault]
     checks = (
         (ReasonCode.ERROR_BUDGET, limits.failures, failed(runs), "failed repairs on this endpoint"),
-        (ReasonCode.REPEATS, limits.repeats, on_subject, f"repairs of {incident.fault} on {incident.subject}"),
+        (
+            ReasonCode.REPEATS,
+            limits.repeats,
+            case.tried(playbook),
+            f"repairs by {playbook.name} on {case.incident.subject}",
+        ),
         (ReasonCode.RULE_BUDGET, rule.delegation.budget, of_rule, f"repairs under rule {rule.name}"),
         (ReasonCode.ACTION_BUDGET, limits.actions, runs, "repairs on this endpoint"),
     )
     for code, budget, counted, what in checks:
         if budget is None:
             continue
-        used = spent(budget, counted, now)
+        used = spent(budget, counted, case.now)
         if used >= budget.count:
-            return _reason(code, rule.name, f"{used} of {budget.count} {what} within {_span(budget)} are used.")
+            return case.reason(code, f"{used} of {budget.count} {what} within {_span(budget)} are used.")
     return None
 
 
-def _quiet(rule: Rule, policy: Policy, now: datetime) -> Reason | None:
-    for name in rule.delegation.quiet_hours:
-        if policy.quiet_hours[name].covers(now):
-            return _reason(ReasonCode.QUIET_HOURS, rule.name, f"Quiet hours {name} are on.")
+def _quiet(case: _Case) -> Reason | None:
+    for name in case.rule.delegation.quiet_hours:
+        if case.policy.quiet_hours[name].covers(case.now):
+            return case.reason(ReasonCode.QUIET_HOURS, f"Quiet hours {name} are on.")
     return None
 
 
 def _span(budget: Budget) -> str:
-    seconds = int(budget.period.total_seconds())
+    seconds = budget.period.total_seconds()
     for unit, name in ((86_400, "d"), (3600, "h"), (60, "min")):
         if seconds % unit == 0:
-            return f"{seconds // unit} {name}"
-    return f"{seconds} s"
-
-
-def _reason(code: ReasonCode, rule: str, sentence: str) -> Reason:
-    return Reason(code, rule, sentence)
+            return f"{seconds / unit:g} {name}"
+    return f"{seconds:g} s"

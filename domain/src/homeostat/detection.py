@@ -18,6 +18,7 @@ CLEAR_SAMPLES = 2
 ANOMALY_SAMPLES = 6
 
 Key = tuple[FaultClass, Subject]
+_UNEXPLAINED: Key = (FaultClass.UNEXPLAINED, ENDPOINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +60,15 @@ def update(
 ) -> tuple[Detection, tuple[Opened | Closed, ...]]:
     """Take in one sample's findings; return the next state and what opened or closed.
 
-    `anomaly` is None when the model gave no score; then the model neither opens nor closes anything.
+    `anomaly` is None when the model gave no score; then what it said before stays as it was.
     """
     seen = {(one.fault, one.subject): one for one in hypotheses}
-    alarm = _alarm(state, anomaly, alarm_p_value, explained=bool(seen))
-    tracks: dict[Key, Track] = {}
+    alarm = anomaly is not None and anomaly.p_value <= alarm_p_value and not seen
+    tracks = {key: track for key, track in state.tracks.items() if key == _UNEXPLAINED and anomaly is None}
     changes: list[Opened | Closed] = []
-    for key in sorted({*state.tracks, *seen, *alarm}):
+    for key in sorted({*state.tracks, *seen, _UNEXPLAINED} - {*tracks}):
         track = state.tracks.get(key, Track())
-        present = key in seen or alarm.get(key, False)
+        present = key in seen or (key == _UNEXPLAINED and alarm)
         needed = seen[key].samples_least if key in seen else ANOMALY_SAMPLES
         after = _step(track, present=present, needed=needed)
         if after.open and not track.open:
@@ -94,13 +95,6 @@ def open_now(hypothesis: Hypothesis, anomaly: Anomaly | None, state: Detection) 
 def forget(state: Detection, fault: FaultClass, subject: Subject) -> Detection:
     """Drop one track after a verified repair, so that the same fault coming back is a new incident."""
     return Detection({key: track for key, track in state.tracks.items() if key != (fault, subject)})
-
-
-def _alarm(state: Detection, anomaly: Anomaly | None, alarm_p_value: float, *, explained: bool) -> dict[Key, bool]:
-    key = (FaultClass.UNEXPLAINED, ENDPOINT)
-    if anomaly is None:
-        return {key: True} if state.tracks.get(key, Track()).open else {}
-    return {key: anomaly.p_value <= alarm_p_value and not explained}
 
 
 def _step(track: Track, *, present: bool, needed: int) -> Track:

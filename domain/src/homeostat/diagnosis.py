@@ -92,6 +92,6 @@ def _key(signal: Signal) -> tuple[FaultClass, Subject]:
 def _hypothesis(signals: tuple[Signal, ...]) -> Hypothesis:
     fault, subject = _key(signals[0])
     doubt = 1.0
-    for kind in {signal.kind for signal in signals}:
+    for kind in sorted({signal.kind for signal in signals}):  # in one order everywhere: a float product depends on it
         doubt *= 1.0 - WITNESSES[kind].confidence
     return Hypothesis(fault, subject, 1.0 - doubt, signals)

@@ -10,13 +10,16 @@ from homeostat.policy import Level, Policy, Rule
 def effective(policy: Policy, labels: Mapping[str, str], now: datetime) -> Policy:
     """Return `policy` with the rules that select these labels and the unexpired waivers applied.
 
-    Of several waivers for one rule the lowest level counts. A policy past its `not_after` keeps its rules but none
-    may do more than observe.
+    Nothing here widens authority: a waiver that would raise a level changes nothing, and of several the lowest counts.
+    A policy that does not select these labels has no rules; one past its `not_after` keeps its rules, but none may do
+    more than observe.
     """
+    if not policy.selector.selects(labels):
+        return replace(policy, rules=(), waivers=())
     lowered = _waived(policy, labels, now)
     expired = policy.not_after is not None and now >= policy.not_after
     rules = tuple(
-        _at_level(rule, Level.OBSERVE if expired else lowered.get(rule.name, rule.delegation.level))
+        _at_level(rule, Level.OBSERVE if expired else min(rule.delegation.level, lowered.get(rule.name, Level.ACT)))
         for rule in policy.rules
         if rule.selector.selects(labels)
     )

@@ -1,7 +1,8 @@
 """Recorded incidents under two policies, compared: the honest core of simulation.
 
-Each policy is replayed with the history that its *own* decisions would have made, as far as recorded outcomes tell: a
-repair that only one policy would have tried has no recorded ending and counts as having healed.
+Each policy is replayed with the history that its *own* decisions would have made, as far as recorded outcomes tell. The
+recorded ending counts only for a policy that would have carried out the same action; any other repair was never tried,
+and counts as having healed. What a person approved is approved again where the same action is asked for.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,20 +10,26 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from homeostat.budget import History, PastRun
-from homeostat.decision import Act, Decision, decide
+from homeostat.decision import Act, Ask, Decision, decide
 from homeostat.incident import Incident
 from homeostat.outcome import Ending
 from homeostat.policy import Policy
 from homeostat.policy_merge import effective
+from homeostat.policy_values import PERIOD_MAX
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedIncident:
-    """An incident, when it was decided (aware, in the endpoint's zone), and how the repair ended if there was one."""
+    """An incident, when it was decided (aware, in the endpoint's zone), and how the repair ended if there was one.
+
+    `action` is what was carried out, and `approved` whether it took a person's yes.
+    """
 
     incident: Incident
     decided_at: datetime
     ending: Ending | None = None
+    action: str = ""
+    approved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,7 @@ class Comparison:
 
 
 def replay(recorded: Iterable[RecordedIncident], current: Policy, candidate: Policy) -> Iterator[Comparison]:
-    """Yield, per incident in the order given, what each policy decides."""
+    """Yield, per incident, what each policy decides; the incidents must come in the order of their decisions."""
     ours: dict[str, History] = {}
     theirs: dict[str, History] = {}
     for one in recorded:
@@ -51,8 +58,23 @@ def _replayed(one: RecordedIncident, policy: Policy, histories: dict[str, Histor
     incident, at = one.incident, one.decided_at
     history = histories.get(incident.endpoint_id, History())
     decision = decide(incident, effective(policy, incident.labels, at), history, at)
-    if isinstance(decision, Act):
-        ending = one.ending or Ending.HEALED
-        run = PastRun(decision.playbook, incident.subject, incident.fault, decision.reason.rule, at, ending)
-        histories[incident.endpoint_id] = History((*history.runs, run))
+    run = _run(one, decision, policy)
+    if run is not None:
+        # No budget looks back further than PERIOD_MAX, so a long recording needs no more memory than that.
+        still_counted = (past for past in history.runs if past.started_at > at - PERIOD_MAX)
+        histories[incident.endpoint_id] = History((*still_counted, run))
     return decision
+
+
+def _run(one: RecordedIncident, decision: Decision, policy: Policy) -> PastRun | None:
+    """Return the healing run that the decision would have led to, if any."""
+    if not isinstance(decision, Act | Ask):
+        return None
+    incident = one.incident
+    is_the_recorded = one.ending is not None and policy.playbooks[decision.playbook].action == one.action
+    if isinstance(decision, Ask) and not (is_the_recorded and one.approved):
+        return None
+    ending = one.ending if is_the_recorded else Ending.HEALED
+    approved = isinstance(decision, Ask)
+    rule = decision.reason.rule
+    return PastRun(decision.playbook, incident.subject, incident.fault, rule, one.decided_at, ending, approved)

@@ -66,10 +66,14 @@ class Window:
     length_max: int
     samples: tuple[Sample, ...] = ()
 
-    def add(self, sample: Sample) -> "Window":
-        """Return the window with `sample` as its newest; a sample older than the newest starts a new window.
+    def __post_init__(self) -> None:
+        if self.length_max < 1:
+            raise ValueError("a window holds at least one sample")
 
-        Time going back means that the clock was set: rates over the seam would be wrong.
+    def add(self, sample: Sample) -> "Window":
+        """Return the window with `sample` as its newest; one that is not newer than the newest starts a new window.
+
+        Time that does not go on means that the clock was set: rates over the seam would be wrong.
         """
         kept = self.samples if not self.samples or sample.at > self.samples[-1].at else ()
         return Window(self.length_max, (*kept, sample)[-self.length_max :])
