@@ -7,7 +7,10 @@ from homeostat_agent.cli.exits import CommandError
 
 def run(asked: Asked) -> int:
     """Run the decider until it is told to end."""
-    from homeostat_agent.decider import app  # noqa: PLC0415  # the other half must not be loaded
+    from homeostat_agent.decider.link import lean_grpc  # noqa: PLC0415  # the other half must not be loaded
+
+    lean_grpc.load()
+    from homeostat_agent.decider import app  # noqa: PLC0415  # only after that
 
     logs.set_up(asked.config.agent.log_level)
     try:

@@ -1,36 +1,25 @@
-"""Loads grpcio without asyncio and ssl, which its unused asynchronous half would bring in: 3 to 4 MB of the decider.
+"""Load gRPC without asyncio, for the one process where that counts: the decider, which only makes blocking calls.
 
-grpcio's core names a few of asyncio's classes when it is loaded, and never again unless its asynchronous half is used.
-While it loads, a stand-in gives it empty classes of those names; afterwards the stand-ins are gone, and whoever imports
-asyncio gets the real one.
+`import grpc` brings in its asyncio half and asyncio with it, some 3.5 MB that would never be used. Stand-ins take their
+place while it is loaded. Only the decider's own program may ask for this, before anything has loaded gRPC: in a process
+that uses grpc.aio, that would be missing.
 """
 
 import importlib
 import sys
 from types import ModuleType
 
-_STANDS_IN_FOR = ("asyncio", "grpc.aio")
+_ABSENT = ("asyncio", "grpc.aio")
 
 
-class _StandIn(ModuleType):
-    """A module in which every name is an exception class of that name, so that it can be a base class too."""
-
-    def __getattr__(self, name: str) -> type:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return type(name, (Exception,), {})
-
-
-def load() -> None:
-    """Load grpcio, unless it or asyncio is there already: then nothing would be saved."""
-    if "grpc" in sys.modules or "asyncio" in sys.modules:
-        return
-    for name in _STANDS_IN_FOR:
-        sys.modules[name] = _StandIn(name)
+def load() -> bool:
+    """Load gRPC without its asyncio half; return False, and load nothing, where it or asyncio is loaded already."""
+    if any(name in sys.modules for name in (*_ABSENT, "grpc")):
+        return False
+    sys.modules.update({name: ModuleType(name) for name in _ABSENT})
     try:
-        grpc = importlib.import_module("grpc")
+        importlib.import_module("grpc")
     finally:
-        for name in _STANDS_IN_FOR:
-            sys.modules.pop(name, None)
-    if isinstance(getattr(grpc, "aio", None), _StandIn):
-        del grpc.aio
+        # asyncio itself stays to be had by whoever does need it.
+        del sys.modules["asyncio"]
+    return True
