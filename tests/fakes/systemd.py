@@ -121,14 +121,15 @@ class FakeSystemd:
     def _serve(self) -> None:
         assert self._connection is not None
         while not self._stopping:
-            with suppress(TimeoutError):
-                try:
-                    message = self._connection.receive(timeout=0.05)
-                except (OSError, ValueError):
-                    return  # the bus was taken away
-                if message.header.message_type is MessageType.method_call and not self.silent:
-                    with suppress(OSError):
-                        self._send(self._reply(message))
+            try:
+                message = self._connection.receive(timeout=0.05)
+            except TimeoutError:
+                continue
+            except (OSError, ValueError):
+                return  # the bus was taken away
+            if message.header.message_type is MessageType.method_call and not self.silent:
+                with suppress(OSError):
+                    self._send(self._reply(message))
 
     def _reply(self, message: Message) -> Message:
         member = message.header.fields[HeaderFields.member]
