@@ -155,7 +155,7 @@ def test_killed_while_it_stores_it_keeps_what_it_acknowledged_and_nothing_twice(
         keys, enrolled = enrol(process, tmp_path / "data")
         assert process.stop(signal.SIGTERM) == 0
     chain, acknowledged = chain_of(enrolled.endpoint_id, 60), [1]
-    for after_s in (0.1, 0.2):
+    for after_s in (0.15,):
         with started(tmp_path) as process, channel_to(process, keys, enrolled.identity) as channel:
             killer = Killer(after_s, process.running.pid)
             push_until_dead(channel, chain, acknowledged)

@@ -43,7 +43,8 @@ class MethodLimit(_Table):
 class Limits(_Table):
     """What peers may ask for. Sized for 5,000 endpoints on one controller."""
 
-    enrol: MethodLimit = MethodLimit(interval_s=2.0, burst=20, in_flight=64)
+    # Many endpoints may come from one address, behind NAT or from one rollout.
+    enrol: MethodLimit = MethodLimit(interval_s=0.05, burst=300, in_flight=64)
     enrol_token: MethodLimit = MethodLimit(interval_s=10.0, burst=10, in_flight=64)
     renew: MethodLimit = MethodLimit(interval_s=60.0, burst=5, in_flight=64)
     session: MethodLimit = MethodLimit(interval_s=2.0, burst=10, in_flight=256)

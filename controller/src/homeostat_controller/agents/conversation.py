@@ -34,6 +34,8 @@ from homeostat_controller.store.database import Database
 # One suspicion per endpoint in this time is audited: a hostile agent must not fill the log.
 AUDIT_EVERY = timedelta(minutes=10)
 AUDITED_MAX = 10_000
+# How long an acknowledgement may wait to go out with something else.
+ANSWER_S = 0.05
 
 T = TypeVar("T")
 
@@ -112,15 +114,15 @@ class Conversation:
         """
         self._desk.messages.spend(peer.endpoint_id)
         await self.check_peer(peer, message.instance_uid)
-        await self._check_token(peer, session.shown_number, message)
-        shown = self._desk.tokens.read(peer.endpoint_id, message.session_token).number or 0
-        session.shown_number = max(session.shown_number, shown)
+        session.shown_number = await self._shown(peer, session.shown_number, message)
         gap = message.sequence_num != session.sequence + 1
         if message.HasField("hello"):
             admission = await self._in_thread(lambda c: session_states.admission(c, peer.endpoint_id))
             self._hello(session, message.hello, admission)
         await self._take(session, message)
         session.acknowledge(message.sequence_num, report_full_state=gap and not message.HasField("hello"))
+        # Later than what others wait for: in a broadcast, each answer would hold up the offers behind it.
+        asyncio.get_running_loop().call_later(ANSWER_S, session.wake.set)
 
     def close(self, session: Session) -> None:
         """Forget a session that ended."""
@@ -135,8 +137,8 @@ class Conversation:
             raise Refused(f"this endpoint is {admission.standing}")
         older = desk.sessions.find(peer.endpoint_id)
         floor = max(admission.session_shown, desk.reports.shown(peer.endpoint_id), older.shown_number if older else 0)
-        if message.session_token:
-            await self._check_token(peer, floor, message)
+        # An agent that has no token shows none; from then on it always has one.
+        shown = await self._shown(peer, floor, message) if message.session_token else floor
         now = desk.ticks()
         return Session(
             endpoint_id=peer.endpoint_id,
@@ -145,7 +147,7 @@ class Conversation:
             opened_at=now,
             age_max_s=desk.sessions.age_max_s(),
             polled=polled,
-            shown_number=max(floor, desk.tokens.read(peer.endpoint_id, message.session_token).number or 0),
+            shown_number=shown,
             last_heard=now,
             active_sha256=admission.active_sha256,
             rejected_sha256=admission.rejected_sha256,
@@ -161,6 +163,7 @@ class Conversation:
         await self._take(session, message)
         session.acknowledge(message.sequence_num, report_full_state=False)
         session.consider(self._desk.sessions.board, self._desk.ticks())
+        session.wake.set()
 
     def _hello(self, session: Session, said: link_pb2.Hello, admission: session_states.Admission) -> None:
         session.labels = {**cleaning.labels(said.labels), **reports.place_labels(admission)}
@@ -189,10 +192,14 @@ class Conversation:
                 self._desk.metrics.policy_verdict.observe(self._desk.ticks() - session.offered_at)
                 session.offered_at = 0.0
 
-    async def _check_token(self, peer: Identity, floor: int, message: link_pb2.AgentMessage) -> None:
+    async def _shown(self, peer: Identity, floor: int, message: link_pb2.AgentMessage) -> int:
+        """Return the number of the session token that a message shows.
+
+        Raises WrongPeer for one below `floor` and one that was never given.
+        """
         shown = self._desk.tokens.read(peer.endpoint_id, message.session_token).number
         if shown is not None and shown >= floor:
-            return
+            return shown
         what = "an unknown session token" if shown is None else "a session token older than one shown before"
         await self._suspect(peer, "suspect-clone", f"it showed {what}")
         raise WrongPeer(f"{what}: is there a copy of this endpoint? A person has to readmit it")

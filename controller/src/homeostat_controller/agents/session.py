@@ -68,11 +68,13 @@ class Session:
         self.wake.set()
 
     def acknowledge(self, sequence: int, *, report_full_state: bool) -> None:
-        """Answer a message: its number, and whether the next one must carry everything."""
+        """Answer a message: its number, and whether the next one must carry everything.
+
+        An answer alone wakes nobody: whoever calls this lets it wait a little for company.
+        """
         self.sequence = sequence
         self.outgoing.acknowledged = sequence
         self.outgoing.report_full_state |= report_full_state
-        self.wake.set()
 
     def close(self, cause: str, retry_after_s: float | None = None) -> None:
         """End the session once what waits is sent; the agent is asked to come back after `retry_after_s`."""

@@ -48,5 +48,5 @@ class SessionTokens:
         return Shown(int.from_bytes(raw, "big") if genuine and len(raw) == NUMBER_BYTES else None)
 
     def _hash(self, endpoint_id: str, raw: bytes) -> bytes:
-        digest = hmac.digest(self._key, endpoint_id.encode() + b"\0" + raw, hashlib.sha256)
-        return digest[:HASH_BYTES]
+        # Keyed BLAKE2: far cheaper here than HMAC, whose set-up in OpenSSL cost more than all else about a message.
+        return hashlib.blake2b(endpoint_id.encode() + b"\0" + raw, key=self._key, digest_size=HASH_BYTES).digest()

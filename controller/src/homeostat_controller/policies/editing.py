@@ -129,7 +129,9 @@ class Editing:
             draft = policies.draft(connection, key.pair)
         if draft is None:
             raise NotFound(f"the policy {key.name!r} has no draft to publish")
-        policy = self._usable(key, draft.text)
+        policy = self._usable(draft.text)
+        if policy.name != key.name:
+            raise PolicyRefused((f"name: the text is named {policy.name!r}, the policy {key.name!r}",))
         with self._database.write() as connection:
             present = policies.draft(connection, key.pair)
             if present is None or present.id != draft.id:
@@ -142,11 +144,8 @@ class Editing:
 
         Raises Invalid and PolicyRefused.
         """
-        compiled = self.check(text)
-        if compiled.problems or compiled.policy is None:
-            raise PolicyRefused(compiled.problems or ("the text holds no policy",))
-        key = PolicyKey(organisation_id, compiled.policy.name)
-        policy = self._usable(key, text)
+        policy = self._usable(text)
+        key = PolicyKey(organisation_id, policy.name)
         with self._database.write() as connection:
             draft_id = policies.save_draft(connection, key.pair, text, actor, self._clock())
             published = self._publish(connection, key, policy, (draft_id, actor))
@@ -163,12 +162,10 @@ class Editing:
         self._published()
         return revision
 
-    def _usable(self, key: PolicyKey, text: str) -> Policy:
+    def _usable(self, text: str) -> Policy:
         compiled = self.check(text)
         if compiled.problems or compiled.policy is None:
             raise PolicyRefused(compiled.problems or ("the text holds no policy",))
-        if compiled.policy.name != key.name:
-            raise PolicyRefused((f"name: the text is named {compiled.policy.name!r}, the policy {key.name!r}",))
         return compiled.policy
 
     def _publish(self, connection: Connection, key: PolicyKey, policy: Policy, draft: tuple[str, str]) -> Published:
