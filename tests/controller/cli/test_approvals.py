@@ -1,5 +1,6 @@
 """Approving in a shell: what is shown, what is asked, and the exit codes."""
 
+import json
 import os
 import pty
 import subprocess
@@ -32,8 +33,8 @@ def test_a_reason_is_needed_and_a_script_says_yes_itself(homeostat: Homeostat, w
     assert unasked.returncode == 2
     assert "Add --yes in scripts." in unasked.stderr
     assert status(web) == "waiting"
-    done = homeostat("approvals", "approve", "pack-2", "--reason", "Checked.", "--yes", at=web)
-    assert (done.returncode, done.stdout) == (0, "")
+    done = homeostat("approvals", "approve", "pack-2", "--reason", "Checked.", "--yes", "-o", "json", at=web)
+    assert (done.returncode, json.loads(done.stdout)["status"]) == (0, "approved")
     assert "Approved on db-1." in done.stderr
     assert status(web) == "approved"
     again = homeostat("approvals", "deny", "pack-2", "--reason", "No.", "--yes", at=web)

@@ -71,25 +71,26 @@ def approve(  # noqa: PLR0913, PLR0917  # each is an option of the command line
     yes: Yes = False,
     wait: Wait = False,
     timeout: Timeout = 60,
+    output: Output = Format.TABLE,
 ) -> None:
     """Approve this one plan on this one endpoint, as it is shown."""
     client = connect(context.obj)
     pack = _confirmed(client, approval, reason, "Approve on 1 endpoint?", yes=yes)
     body = {"reason": reason, "expected": pack["target"]}
-    client.post(f"/approvals/{in_path(approval)}/approve", body)
-    say(f"Approved on {pack['endpoint']}.")
+    _told(client.post(f"/approvals/{in_path(approval)}/approve", body), "Approved", output)
     if wait:
         raise typer.Exit(_outcome(client, approval, timeout))
     say(f"next: homeostat incidents timeline {pack['incident_id']}")
 
 
 @app.command()
-def deny(context: typer.Context, approval: Named, reason: Reason = "", yes: Yes = False) -> None:
+def deny(
+    context: typer.Context, approval: Named, reason: Reason = "", yes: Yes = False, output: Output = Format.TABLE
+) -> None:
     """Deny it; the endpoint does nothing."""
     client = connect(context.obj)
-    pack = _confirmed(client, approval, reason, "Deny?", yes=yes)
-    client.post(f"/approvals/{in_path(approval)}/deny", {"reason": reason})
-    say(f"Denied on {pack['endpoint']}.")
+    _confirmed(client, approval, reason, "Deny?", yes=yes)
+    _told(client.post(f"/approvals/{in_path(approval)}/deny", {"reason": reason}), "Denied", output)
 
 
 def _confirmed(client: Client, approval: str, reason: str, question: str, *, yes: bool) -> dict[str, Any]:
@@ -103,6 +104,13 @@ def _confirmed(client: Client, approval: str, reason: str, question: str, *, yes
             raise CommandError("Nobody is there to ask.", "Input is no terminal.", "Add --yes in scripts.", Exit.USAGE)
         typer.confirm(question, abort=True, err=True)
     return pack
+
+
+def _told(pack: dict[str, Any], what: str, output: Format) -> None:
+    """Say what was answered; for programs, write the approval as it is now."""
+    if output is not Format.TABLE:
+        write_one(pack, TARGET, output)
+    say(f"{what} on {pack['endpoint']}.")
 
 
 def _get(client: Client, approval: str) -> dict[str, Any]:

@@ -111,7 +111,9 @@ def policy_page(request: Request, core: CoreOf, page: PageOf, policy: str) -> HT
     with core.database.read() as connection:
         found = read_policy(core, connection, policy)
         statuses = policy_views.statuses(connection, policy, page, core.clock())
-    return drawn("policy.html", frame=frame(request, found.name, "policies"), policy=found, statuses=statuses)
+    return drawn(
+        "policy.html", frame=frame(request, f"Policy {found.name}", "policies"), policy=found, statuses=statuses
+    )
 
 
 def draw_approval(request: Request, approval: str, reason: str = "", mistake: str = "") -> HTMLResponse:

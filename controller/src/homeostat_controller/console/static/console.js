@@ -5,6 +5,7 @@
 const PERIOD_MS = 3000;
 const PERIOD_MS_MAX = 60000;
 let period = PERIOD_MS;
+let timer = 0;
 
 function busy(element) {
   // Someone types here, or has text of it selected.
@@ -84,19 +85,26 @@ function tell(state, text) {
 }
 
 async function refresh() {
-  if (document.visibilityState === "visible") {
-    try {
-      const answer = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "error" });
-      if (!answer.ok) throw new Error(String(answer.status));
-      apply(new DOMParser().parseFromString(await answer.text(), "text/html"));
-      period = PERIOD_MS;
-      tell("live", "live");
-    } catch {
-      period = Math.min(period * 2, PERIOD_MS_MAX);
-      tell("stale", "not reached; shown as it was");
-    }
+  try {
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "manual" });
+    // The session has ended: the way in is where the controller sends us.
+    if (answer.type === "opaqueredirect") return location.reload();
+    if (!answer.ok) throw new Error(String(answer.status));
+    apply(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    period = PERIOD_MS;
+    tell("live", "live");
+  } catch {
+    period = Math.min(period * 2, PERIOD_MS_MAX);
+    tell("stale", "not reached; shown as it was");
   }
-  setTimeout(refresh, period);
+}
+
+async function refreshAndWait() {
+  clearTimeout(timer);
+  timer = 0;
+  // A page that nobody looks at asks nothing; it catches up when it is looked at again.
+  if (document.visibilityState === "visible") await refresh();
+  if (!timer) timer = setTimeout(refreshAndWait, period);
 }
 
 async function welcome(secret) {
@@ -124,7 +132,11 @@ async function welcome(secret) {
 
 const invited = /^#welcome=([\w-]+)$/.exec(location.hash);
 if (invited) welcome(invited[1]);
-else if (document.querySelector("[data-live-state]")) setTimeout(refresh, PERIOD_MS);
+else if (document.querySelector("[data-live-state]")) {
+  timer = setTimeout(refreshAndWait, PERIOD_MS);
+  window.addEventListener("online", refreshAndWait);
+  document.addEventListener("visibilitychange", refreshAndWait);
+}
 
 document.addEventListener("keydown", (event) => {
   if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
