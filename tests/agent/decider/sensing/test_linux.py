@@ -1,8 +1,12 @@
+import json
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fixtures_systemd import Container, booted, container_tools
 
 from fakes import processes
 from fakes.systemd import FakeSystemd, Unit, systemd_on_a_private_bus
@@ -78,3 +82,42 @@ def test_units_are_read_over_the_bus(tmp_path: Path) -> None:
         manager.units["web.service"] = Unit()
         assert host.service("web").status is ServiceStatus.DOWN
         host.close()
+
+
+@pytest.mark.systemd
+@container_tools
+@pytest.mark.skipif(sys.base_prefix == "/usr", reason="the container has a /usr of its own")
+def test_units_of_a_real_systemd_are_read_from_inside(tmp_path: Path) -> None:
+    seen = {Path(sys.base_prefix), Path(sys.prefix), Path(__file__).parents[4]}
+    with booted(tmp_path, read_only=tuple(seen)) as container:
+        container.service("web.service", "ExecStart=/bin/sh -c 'sleep 1000 & sleep 1000; true'")
+        container.service("db.service", "ExecStart=/bin/false")
+        before = inside(container)
+        web = before["services"]["web"]
+        assert web["status"] == "running"
+        assert str(web["pid"]) == container.state("web.service", "MainPID")
+        assert web["memory_bytes"] > 1_000_000  # both shells' and sleeps' pages, whatever controllers there are
+        assert before["services"]["db"]["status"] == "failed"
+        assert before["services"]["none"]["status"] == "unknown"
+        assert before["facts"]["os"] == "Debian GNU/Linux"
+        assert before["sample"]["memory.used"] > 0
+        container.run("kill", "-STOP", str(web["pid"]))
+        assert inside(container)["services"]["web"]["stopped"]
+        container.run("systemctl", "kill", "-s", "KILL", "web.service")
+        processes.until(lambda: inside(container)["services"]["web"]["status"] == "failed", "it is seen as failed")
+
+
+def inside(container: Container) -> dict[str, Any]:
+    """Take a reading with a LinuxHost that runs in the container."""
+    code = """if True:
+        import dataclasses, datetime, json
+        from homeostat_agent.config import AgentConfig, Service
+        from homeostat_agent.decider.sensing.linux import LinuxHost
+        services = tuple(Service(name, unit=name + ".service") for name in ("web", "db", "none"))
+        host = LinuxHost(AgentConfig(service=services), lambda: datetime.datetime.now(datetime.UTC))
+        reading = host.read()
+        found = {one.name: dataclasses.asdict(one) for one in reading.services}
+        print(json.dumps({"services": found, "facts": dict(host.facts()), "sample": dict(reading.sample.values)}))
+    """
+    found: dict[str, Any] = json.loads(container.run(sys.executable, "-c", code))
+    return found

@@ -15,7 +15,7 @@ from homeostat_agent.decider.sensing.port import ServiceReading, ServiceStatus
 from homeostat_agent.decider.sensing.probes import Probes
 from homeostat_agent.decider.sensing.proc import PROC, KeptFile, ProcessStat, parse_stat, read_stat
 from homeostat_agent.decider.sensing.processes import ProcessTable, cpu_s, memory_bytes
-from homeostat_agent.decider.sensing.unit_state import BusError, ServiceManager, UnitState
+from homeostat_agent.decider.sensing.unit_state import BusError, UnitAnswers, UnitState
 
 ASK_EVERY = 6
 
@@ -68,9 +68,7 @@ class Groups:
 class Units:
     """Services that are units of systemd."""
 
-    def __init__(
-        self, services: Iterable[Service], systemd: ServiceManager, cgroups: Cgroups, proc: Path = PROC
-    ) -> None:
+    def __init__(self, services: Iterable[Service], systemd: UnitAnswers, cgroups: Cgroups, proc: Path = PROC) -> None:
         self._units = tuple(one.unit for one in services if one.unit)
         self._systemd = systemd
         self._cgroups = cgroups

@@ -33,7 +33,7 @@ class UnitState:
     result: str = ""
 
 
-class ServiceManager(Protocol):
+class UnitAnswers(Protocol):
     """What can tell the states of units."""
 
     def states(self, units: Iterable[str]) -> dict[str, UnitState]:
