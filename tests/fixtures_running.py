@@ -110,6 +110,7 @@ def build(data_dir: Path, clock: Clock = utc_now, **changes: object) -> Core:
         "enrol_listen": "127.0.0.1:0",
         "link_listen": "127.0.0.1:0",
         "names": ("127.0.0.1", "localhost"),
+        "return_s": 0.2,
     }
     settings = Settings.model_validate({**fixed, **changes})
     return cores.build(settings, clock, document.compile_policy)

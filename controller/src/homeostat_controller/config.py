@@ -72,6 +72,8 @@ class Settings(_Table):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     heartbeat_s: float = Field(default=30.0, gt=0, le=3600)
     stream_age_s: tuple[float, float] = (600.0, 1200.0)
+    # When the controller stops, agents come back spread over this long.
+    return_s: float = Field(default=5.0, ge=0, le=600)
     certificate_life_h: float = Field(default=24.0, gt=0, le=24 * 90)
     grant_life_s: float = Field(default=900.0, gt=0, le=86_400)
     token_life_max_s: float = Field(default=7 * 86_400.0, gt=0)

@@ -21,8 +21,6 @@ BROADCAST_SLICE = 200
 SWEEP_S = 1.0
 # An agent is silent when it missed this many heartbeats.
 SILENT_HEARTBEATS = 4
-# Spread over which agents come back after the controller ends.
-RETURN_S = 5.0
 FULL_RETRY_S = 30.0
 
 
@@ -83,7 +81,7 @@ class Sessions:
     def admit(self) -> None:
         """Raise Busy when one more session would be too many."""
         if self._closing:
-            raise Busy("the controller is stopping", self._draw.uniform(0.0, RETURN_S))
+            raise Busy("the controller is stopping", self._draw.uniform(0.0, self._settings.return_s))
         if len(self._open) >= self._settings.limits.sessions_max:
             raise Busy("the controller has as many sessions as it may", self._draw.uniform(1.0, FULL_RETRY_S))
 
@@ -127,7 +125,7 @@ class Sessions:
         """Ask every agent to come back a little later, and let nobody in any more."""
         self._closing = True
         for session in self._open.values():
-            session.close("stopping", self._draw.uniform(0.0, RETURN_S))
+            session.close("stopping", self._draw.uniform(0.0, self._settings.return_s))
 
     def _broadcast(self) -> None:
         task = asyncio.get_running_loop().create_task(self._offer_all(self.board))
