@@ -13,6 +13,7 @@ import httpx
 import pytest
 import uvicorn
 from fixtures_controller import Chain, add_endpoint, closed, decided, ingest, opened, outcome, pack
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fakes.moved_clock import MovedClock
 from homeostat.wire.v1 import incident_pb2, link_pb2
@@ -72,25 +73,47 @@ def core_on(folder: Path, template: Path, clock: MovedClock) -> Iterator[Core]:
         core.close()
 
 
+class Switch:
+    """An application that is another one for each test: starting a server costs more than most tests."""
+
+    def __init__(self) -> None:
+        self.app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert self.app is not None, "no test serves"
+        await self.app(scope, receive, send)
+
+
 @contextmanager
-def serving(core: Core) -> Iterator[Web]:
-    """The web application on a real socket."""
-    ensure_admin_token(core)
-    folder = core.settings.data_dir
+def served(app: ASGIApp) -> Iterator[str]:
+    """Serve an application with uvicorn on a real socket; the value is its address."""
     listener = socket.create_server(("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    (folder / ADDRESS_FILE).write_text(url)
-    config = uvicorn.Config(create_app(core), log_config=None, lifespan="on", timeout_graceful_shutdown=2)
+    config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=2)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
         wait_until(lambda: server.started, START_S_MAX)
-        yield Web(core, url, (folder / ADMIN_TOKEN_FILE).read_text().strip(), folder)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(START_S_MAX)
         listener.close()
+
+
+def ready(core: Core, url: str) -> Web:
+    """Leave token and address in the data folder, as a controller does once it serves."""
+    ensure_admin_token(core)
+    folder = core.settings.data_dir
+    (folder / ADDRESS_FILE).write_text(url)
+    return Web(core, url, (folder / ADMIN_TOKEN_FILE).read_text().strip(), folder)
+
+
+@contextmanager
+def serving(core: Core) -> Iterator[Web]:
+    """The web application on a real socket of its own."""
+    with served(create_app(core)) as url:
+        yield ready(core, url)
 
 
 @contextmanager
@@ -112,13 +135,23 @@ def seen(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
             yield running
 
 
+@pytest.fixture(scope="session")
+def switched() -> Iterator[tuple[Switch, str]]:
+    """One server for the controllers of all tests, one after the other."""
+    switch = Switch()
+    with served(switch) as url:
+        yield switch, url
+
+
 @pytest.fixture
-def web(migrated_sqlite: Path, tmp_path: Path, clock: MovedClock) -> Iterator[Web]:
+def web(migrated_sqlite: Path, tmp_path: Path, clock: MovedClock, switched: tuple[Switch, str]) -> Iterator[Web]:
     """A filled controller of one's own, on the test's clock."""
+    switch, url = switched
     with core_on(tmp_path / "data", migrated_sqlite, clock) as core:
         fill(core)
-        with serving(core) as running:
-            yield running
+        switch.app = create_app(core)
+        yield ready(core, url)
+        switch.app = None
 
 
 def wait_until(condition: object, within_s: float = 10.0) -> None:

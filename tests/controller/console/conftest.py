@@ -1,5 +1,5 @@
 """The console's tests share the controllers that serve."""
 
-from fixtures_web import seen, web
+from fixtures_web import seen, switched, web
 
-__all__ = ["seen", "web"]
+__all__ = ["seen", "switched", "web"]
