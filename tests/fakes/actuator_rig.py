@@ -164,7 +164,7 @@ class Rig:
     tables: str = ""
     signer: Signer = field(default_factory=Signer)
     process: "subprocess.Popen[bytes] | None" = None
-    services: list[str] = field(default_factory=list)
+    connections: list[Connection] = field(default_factory=list)
 
     @property
     def config_path(self) -> Path:
@@ -198,12 +198,14 @@ class Rig:
 
     def connect(self) -> Connection:
         """Connect, and take the greeting."""
-        connection = Connection(self._socket())
+        connection = self.connect_unheard()
         connection.hear("ready")
         return connection
 
     def connect_unheard(self) -> Connection:
-        return Connection(self._socket())
+        connection = Connection(self._socket())
+        self.connections.append(connection)
+        return connection
 
     def kill(self) -> None:
         assert self.process is not None
@@ -220,6 +222,8 @@ class Rig:
 
     def clean_up(self) -> None:
         """End the actuator, and the services that it leaves running by design."""
+        for connection in self.connections:
+            connection.close()
         if self.process is not None and self.process.poll() is None:
             self.kill()
         for service in self.config.service:

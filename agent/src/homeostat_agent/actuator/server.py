@@ -1,7 +1,7 @@
 """The actuator's socket: one decider at a time, known by its user, its messages handed on to the worker.
 
-Whatever the peer does - flood, stall, send what is no message - costs it its own connection and the worker at most
-SEND_S_MAX seconds.
+Whatever the peer does - flood, stall, send what is no message - costs it its own connection and the worker at most two
+times SEND_S_MAX.
 """
 
 import logging
@@ -15,8 +15,9 @@ from homeostat_agent.actuator.inbox import Connected, Inbox
 
 log = logging.getLogger(__name__)
 
-# A decider that does not read for so long is stuck; it gets everything again when it connects anew.
-SEND_S_MAX = 2.0
+# A decider that does not read for so long is stuck; it gets everything again when it connects anew. What is sent in
+# two parts may wait twice.
+SEND_S_MAX = 1.0
 # Deciders that wait their turn; there is only one, and the one before it may not be quite gone.
 WAITING_MAX = 4
 _CREDENTIALS = struct.Struct("iII")
