@@ -176,7 +176,7 @@ def shown(value: str) -> str:
 
 def number(value: float) -> str:
     """Return a number in the fewest digits that tell it from another."""
-    return str(int(value)) if isinstance(value, int) or (value.is_integer() and abs(value) < 1e15) else repr(value)
+    return str(int(value)) if isinstance(value, int) or (value.is_integer() and abs(value) < 1e16) else repr(value)
 
 
 # The largest units first; each is a whole number of the next.
