@@ -4,6 +4,7 @@ Held against the real systemd by tests/agent/decider/watching/test_units.py (mar
 """
 
 import shutil
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -62,7 +63,11 @@ class Bus:
             pytest.skip("dbus-daemon is missing: apt-get install dbus")
         self._socket.unlink(missing_ok=True)
         self._daemon = subprocess.Popen([program, f"--config-file={self._config}", "--nofork", "--nopidfile"])
-        until(self._socket.exists, "the bus's socket")
+        until(self._listens, "the bus")
+
+    def _listens(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as connection:
+            return connection.connect_ex(str(self._socket)) == 0
 
     def stop(self) -> None:
         if self._daemon is not None:

@@ -29,6 +29,16 @@ def test_every_pressure_has_its_floor() -> None:
         assert rule.wants_scan({name: floor})
 
 
+def test_lasting_pressure_is_looked_at_once_and_new_pressure_again() -> None:
+    rule = ScanRule(cpus=2)
+    rule.wants_scan({})
+    assert rule.wants_scan({"psi.io.full": 50.0})
+    assert not rule.wants_scan({"psi.io.full": 60.0})
+    assert rule.wants_scan({"psi.io.full": 60.0, "psi.memory.some": 6.0})
+    assert not rule.wants_scan({})
+    assert rule.wants_scan({"psi.io.full": 50.0})
+
+
 def test_a_scan_out_of_turn_puts_the_next_one_off() -> None:
     rule = ScanRule(cpus=2)
     rule.wants_scan({"cpu.busy": 1.0})

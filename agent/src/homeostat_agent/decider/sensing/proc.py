@@ -101,7 +101,7 @@ def parse_stat(raw: bytes) -> ProcessStat | None:
     """Return what a stat line says, or None if it is no such line (the process is gone)."""
     head, _, tail = raw.rpartition(b")")
     number, _, comm = head.partition(b" (")
-    f = tail.split()
+    f = tail.split(None, 22)
     if len(f) < 22 or not number.isdigit():
         return None
     return ProcessStat(

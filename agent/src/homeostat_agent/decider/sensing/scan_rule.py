@@ -13,7 +13,8 @@ SCAN_EVERY = 6
 BUSY_CPUS_ABOVE_USUAL = 0.5
 # Weight of the newest sample in what is usual: about the last minute at a period of 5 s.
 NEWEST_WEIGHT = 0.1
-# Shares of time, in percent, in which something waited. Quiet machines stay below all of them.
+# Shares of time, in percent, in which something waited. Quiet machines stay below all of them; only rising above one
+# counts, since a machine that is always under pressure must not be scanned all the time.
 PRESSURE_FLOORS = {"psi.cpu.some": 20.0, "psi.memory.some": 5.0, "psi.io.full": 20.0}
 
 
@@ -24,14 +25,20 @@ class ScanRule:
         self._cpus = cpus or os.cpu_count() or 1
         self._samples = 0
         self._usual_cpus: float | None = None
+        self._pressed: frozenset[str] = frozenset()
 
     def wants_scan(self, values: Values) -> bool:
         """Take in one sample's metrics; say whether this sample needs a full scan."""
         stirred = self._busier_than_usual(values.get("cpu.busy"))
-        stirred |= any(values.get(name, 0.0) >= floor for name, floor in PRESSURE_FLOORS.items())
+        stirred |= self._pressed_anew(values)
         due = self._samples % SCAN_EVERY == 0
         self._samples = 1 if due or stirred else self._samples + 1
         return due or stirred
+
+    def _pressed_anew(self, values: Values) -> bool:
+        before = self._pressed
+        self._pressed = frozenset(name for name, floor in PRESSURE_FLOORS.items() if values.get(name, 0.0) >= floor)
+        return not self._pressed <= before
 
     def _busier_than_usual(self, busy_percent: float | None) -> bool:
         if busy_percent is None:
