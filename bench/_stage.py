@@ -60,9 +60,9 @@ def quantile(values: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-def free_port() -> int:
-    """Return a free port below the range of outgoing connections."""
-    for port in range(20000 + os.getpid() % 5000, 32000):
+def free_port(first: int = 0) -> int:
+    """Return a free port from `first` on, below the range of outgoing connections."""
+    for port in range(first or 20000 + os.getpid() % 5000, 32000):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
@@ -115,7 +115,7 @@ class Controller:
 
 @dataclass
 class Endpoint:
-    """One real agent with one service, `bench/peers/service`, as a process group."""
+    """One real agent with one service, `bench/peers/plain-service`, as a process group."""
 
     folder: Path
     name: str
@@ -134,7 +134,7 @@ class Endpoint:
         """Write agent.toml and start the service."""
         for name in ("data", "run", "actuator", "svc"):
             (self.folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
-        command = json.dumps([str(PEERS / "service"), str(self.folder / "svc")])
+        command = json.dumps([str(PEERS / "plain-service"), str(self.folder / "svc")])
         self.config.write_text(
             f"""[agent]
 name = "{self.name}"
@@ -142,6 +142,8 @@ data_dir = "{self.folder}/data"
 run_dir = "{self.folder}/run"
 model_dir = "{MODELS}"
 sample_period_s = {self.period_s}
+[controller]
+first_try_s_max = 0.2
 [actuator]
 data_dir = "{self.folder}/actuator"
 start = "child"
@@ -152,7 +154,9 @@ command = {command}
 """
         )
         if processes.read_pid_file(self.pid_file) is None:
-            processes.start((str(PEERS / "service"), str(self.folder / "svc")), self.folder / "svc.out")
+            argv = (str(PEERS / "plain-service"), str(self.folder / "svc"))
+            started = processes.start(argv, self.folder / "svc.out")
+            self.pid_file.write_text(f"{started.pid}\n{started.ticks}\n")
         until("the service's pid file", self.service)
 
     def service(self) -> Started | None:

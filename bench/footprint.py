@@ -57,7 +57,7 @@ def tree(root: int) -> list[int]:
 def netdata(folder: Path) -> Started:
     for name in ("cache", "lib", "log"):
         (folder / name).mkdir(parents=True)
-    text = (PEERS / "netdata.conf").read_text().replace("@DIR@", str(folder)).replace("@PORT@", str(free_port()))
+    text = (PEERS / "netdata.conf").read_text().replace("@DIR@", str(folder)).replace("@PORT@", str(free_port(19000)))
     (folder / "netdata.conf").write_text(text)
     argv = ("netdata", "-D", "-P", str(folder / "pid"), "-c", str(folder / "netdata.conf"))
     return processes.start(argv, folder / "out")

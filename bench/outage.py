@@ -19,7 +19,7 @@ def events(folder: Path) -> list[tuple[int, bytes, bytes]]:
     """Return the controller's stored events of its one endpoint: sequence, body, hash."""
     database = sqlite3.connect(f"file:{folder}/controller.db?mode=ro", uri=True)
     try:
-        return database.execute("select sequence, body, hash from event order by sequence").fetchall()
+        return database.execute("select sequence, body, hash from event_log order by sequence").fetchall()
     finally:
         database.close()
 

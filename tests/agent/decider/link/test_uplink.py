@@ -1,6 +1,7 @@
 import threading
 from collections.abc import Iterator
 from functools import partial
+from threading import Event
 
 import grpc
 import pytest
@@ -322,3 +323,29 @@ def test_it_stops_while_a_call_hangs(controller: Controller, line: Line) -> None
     line.uplink.stop(WAIT_S)
     assert not line.uplink._thread.is_alive()
     release.set()
+
+
+def test_a_channel_before_its_session_is_not_used_and_the_numbers_stay(
+    controller: Controller, line: Line, surroundings: Surroundings
+) -> None:
+    # A restarted agent records something while its session is still being agreed on.
+    line.append(*numbered(2))
+    line.connect()
+    wait_until(lambda: all_there(line))
+    line.stop()
+    again = Line.__new__(Line)
+    again.identity, again.recorder, again.connection = line.identity, line.recorder, Connection()
+    again.uplink = Uplink(line.recorder, again.connection, surroundings)
+    again.uplink.start()
+    try:
+        again.connection.open(again.identity)
+        again.append(b"2")
+        # Time in which it would have been sent; nothing says that it was not, so there is nothing to wait for.
+        Event().wait(0.5)
+        again.uplink.connected(again.identity)
+        wait_until(lambda: all_there(again))
+        assert controller.bodies == numbered(3)
+        assert again.state().next == 4
+        assert {push.instance_uid for push in controller.pushes} == {line.identity.endpoint_id}
+    finally:
+        again.stop()

@@ -107,6 +107,9 @@ class Uplink:
 
     def _push_once(self) -> tuple[bool, float]:
         """Send the oldest batch; return whether to go on, and after how many seconds."""
+        if not self._endpoint_id:
+            # The channel is there before its session is; until then it is not known whose records these are.
+            raise NotConnected
         with self._connection.borrow() as channel:
             load = self._do(self._load)
             if load.is_empty:
