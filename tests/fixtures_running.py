@@ -5,7 +5,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -130,13 +130,15 @@ class Agent:
     def id(self) -> str:
         return self.enrolled.endpoint_id
 
-    def channel(self, options: Sequence[tuple[str, int]] = ()) -> grpc.Channel:
+    def channel(self) -> grpc.Channel:
         identity = self.enrolled.identity
         credentials = grpc.ssl_channel_credentials(
             identity.authority_pem.encode(), self.keys.pem, identity.certificate_pem.encode()
         )
         address = f"127.0.0.1:{self.controller.ports.link}"
-        return grpc.secure_channel(address, credentials, options=(("grpc.use_local_subchannel_pool", 1), *options))
+        # Small windows, so that what is not read is not taken off the network either.
+        options = (("grpc.use_local_subchannel_pool", 1), ("grpc.http2.bdp_probe", 0))
+        return grpc.secure_channel(address, credentials, options=options)
 
     @contextlib.contextmanager
     def stub(self) -> Iterator[link_pb2_grpc.LinkServiceStub]:

@@ -10,6 +10,7 @@ import gc
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from ipaddress import ip_address
 
 import structlog
 import uvicorn
@@ -64,6 +65,10 @@ async def run(core: Core, http_socket: socket.socket, ready: Ready, stop: asynci
         gc.freeze()
         ready(core, url)
         log.info("ready", http=url, enrol=ports.enrol, link=ports.link)
+        if not ip_address(http_socket.getsockname()[0]).is_loopback:
+            log.warning(
+                "http-in-the-clear", http=url, advice="listen on 127.0.0.1 and let a TLS proxy face the network"
+            )
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         log.info("stopping")
         http.should_exit = True

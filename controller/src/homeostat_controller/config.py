@@ -72,6 +72,8 @@ class Settings(_Table):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     heartbeat_s: float = Field(default=30.0, gt=0, le=3600)
     stream_age_s: tuple[float, float] = (600.0, 1200.0)
+    # An agent that does not read what it is sent for so long is cut off.
+    slow_reader_s: float = Field(default=20.0, gt=0, le=600)
     # When the controller stops, agents come back spread over this long.
     return_s: float = Field(default=5.0, ge=0, le=600)
     certificate_life_h: float = Field(default=24.0, gt=0, le=24 * 90)

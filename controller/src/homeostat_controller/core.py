@@ -81,7 +81,7 @@ def build(settings: Settings, clock: Clock, compile_text: Compile, addresses: Ad
         session_states.disconnect_all(connection)
     metrics = Metrics()
     sessions = Sessions(settings, time.monotonic, random.SystemRandom(), metrics)
-    standings = Standings(database, clock, lambda endpoint_id: sessions.cut(endpoint_id, "standing"))
+    standings = Standings(database, clock, sessions.cut)
     board = BoardReader(database, sessions.take_board)
     editing = Editing(database, clock, signer, compile_text, metrics)
     editing.on_published(board.refresh)

@@ -169,3 +169,14 @@ def test_a_revoked_endpoint_is_cut_off_and_stays_out(controller: Running) -> Non
     with agent.stub() as stub, pytest.raises(grpc.RpcError) as refused:
         stub.PushEvents(link_pb2.PushEventsRequest(instance_uid=agent.id), timeout=WAIT_S)
     assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+def test_new_labels_bring_another_policy_at_once(controller: Running) -> None:
+    agent, core = controller.agent(), controller.core
+    for role in ("web", "db"):
+        core.editing.publish_text("default", policy_text(role, f"{{role: {role}}}"), "anna")
+    with agent.session(role="web") as talk:
+        assert talk.offer().policy.name == "web"
+        talk.send(agent.hello(role="db"))
+        assert talk.offer().policy.name == "db"
+    wait_until(lambda: detail(controller, agent).view.labels.get("role") == "db")

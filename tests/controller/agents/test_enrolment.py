@@ -34,7 +34,7 @@ class Office:
         self.database = database
         self.clock = clock
         self.authority = authorities.load_or_create(folder / "authority", clock())
-        self.standings = Standings(database, clock, self.frozen.append)
+        self.standings = Standings(database, clock, lambda endpoint_id, _cause: self.frozen.append(endpoint_id))
         self.enrolment = Enrolment(
             Desk(
                 database=database,

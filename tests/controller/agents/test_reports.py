@@ -28,7 +28,7 @@ def test_only_the_latest_of_each_kind_waits() -> None:
     first, second = waiting.take()
     assert (first.endpoint_id, first.state, first.session_shown) == ("ep-1", state("healing"), 7)
     assert (first.seen_at, first.connected) == (LATER, False)
-    assert second.endpoint_id == "ep-2"
+    assert (second.endpoint_id, second.connected) == ("ep-2", None)  # events alone are no session
     assert waiting.take() == []
 
 

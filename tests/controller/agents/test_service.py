@@ -9,8 +9,12 @@ from fixtures_controller import Chain, closed, decided, opened, outcome, pack
 from fixtures_identities import Keys
 from fixtures_running import WAIT_S, Agent, Running, build, policy_text, wait_until
 
+from homeostat.policy import Policy
 from homeostat.wire.v1 import enrolment_pb2, enrolment_pb2_grpc, incident_pb2, link_pb2
+from homeostat_controller import core as cores
 from homeostat_controller.agents import service
+from homeostat_controller.clock import utc_now
+from homeostat_controller.policies import document
 from homeostat_controller.policies.editing import PolicyRefused
 from homeostat_controller.policies.signing import GRANT_TAG, POLICY_TAG
 from homeostat_controller.store import approvals, audit, endpoints, incidents
@@ -181,3 +185,46 @@ def test_stopping_asks_agents_to_come_back_and_keeps_what_they_said(tmp_path: Pa
 
 def test_limits_of_sizes_are_below_what_the_transport_takes() -> None:
     assert service.EVENTS_BYTES_MAX <= service.CONTROL_BYTES_MAX
+
+
+def large_policies(tmp_path: Path, **changes: object) -> Running:
+    """A controller whose policies are near the limit of what an offer may carry."""
+    policy = Policy(name="web", description="x" * 200_000)
+    usual = build(tmp_path / "data", utc_now, **changes)
+    usual.close()
+    return Running(cores.build(usual.settings, utc_now, lambda _text: document.Compiled(policy, ())))
+
+
+def test_who_does_not_read_gets_the_latest_later_and_holds_up_nobody(tmp_path: Path) -> None:
+    running = large_policies(tmp_path)
+    slow, healthy = running.agent(), running.agent()
+    with slow.session() as stuck, healthy.session() as talk:
+        for revision in range(1, 13):
+            running.core.editing.publish_text("default", "text", "anna")
+            assert talk.offer().policy.revision == revision
+        seen = [stuck.offer().policy.revision]
+        while seen[-1] < 12:
+            seen.append(stuck.offer().policy.revision)
+    running.stop()
+    assert seen == sorted(seen)
+    assert len(seen) < 12  # what was outdated before it could be sent never was
+
+
+def test_who_does_not_read_for_too_long_is_cut_off(tmp_path: Path) -> None:
+    running = large_policies(tmp_path, slow_reader_s=0.3)
+    slow, healthy = running.agent(), running.agent()
+    with slow.session(), healthy.session() as talk:
+        talk.read()
+        wait_until(lambda: running.core.sessions.count == 2)
+        for revision in range(1, 5):
+            running.core.editing.publish_text("default", "text", "anna")
+            assert talk.offer().policy.revision == revision
+        wait_until(lambda: running.core.sessions.count == 1)
+        ended = running.core.metrics.registry.get_sample_value("homeostat_sessions_ended_total", {"cause": "slow"})
+        assert ended == 1
+        talk.send(healthy.message())
+        sent = healthy.sequence
+        talk.read_until(lambda one: one.acknowledged_sequence_num == sent)
+    with slow.session() as again:
+        assert again.read().acknowledged_sequence_num
+    running.stop()

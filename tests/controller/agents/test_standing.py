@@ -14,8 +14,9 @@ from homeostat_controller.store.database import Database
 from homeostat_controller.store.paging import PageRequest
 
 
-class Told(list[str]):
-    pass
+class Told(list[tuple[str, str]]):
+    def __call__(self, endpoint_id: str, cause: str) -> None:
+        self.append((endpoint_id, cause))
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def told() -> Told:
 @pytest.fixture
 def standings(database: Database, clock: MovedClock, told: Told) -> Standings:
     add_endpoint(database, "ep-1", name="web-1")
-    return Standings(database, clock, told.append)
+    return Standings(database, clock, told)
 
 
 def standing(database: Database) -> tuple[str, str]:
@@ -44,7 +45,7 @@ def test_freezing_revoking_and_letting_in_again(database: Database, standings: S
     assert standing(database) == ("active", "")
     standings.revoke("ep-1", "otto", "sold")
     assert standings.is_barred("ep-1")
-    assert told == ["ep-1", "ep-1", "ep-1"]
+    assert told == [("ep-1", "barred"), ("ep-1", "readmitted"), ("ep-1", "barred")]
     with database.read() as connection:
         acts = audit.list_page(connection, AuditFilter(object_id="ep-1"), PageRequest()).items
     assert [(one.actor, one.verb) for one in acts] == [("otto", "revoke"), ("anna", "readmit"), ("anna", "freeze")]
@@ -66,4 +67,4 @@ def test_an_unknown_endpoint_has_no_standing(standings: Standings, told: Told) -
 def test_standings_last_over_a_restart(database: Database, standings: Standings, clock: MovedClock) -> None:
     standings.revoke("ep-1", "anna", "sold")
     clock.advance(timedelta(days=1))
-    assert Standings(database, clock, lambda _: None).is_barred("ep-1")
+    assert Standings(database, clock, lambda _id, _cause: None).is_barred("ep-1")

@@ -122,6 +122,21 @@ def test_an_outcome_uses_the_approval_that_started_it(asked: Database) -> None:
     assert (detail.view.status, detail.run_id) == ("used", "run-0")
 
 
+def test_an_outcome_proves_that_a_late_approval_had_arrived(asked: Database) -> None:
+    grant(asked)
+    with asked.write() as connection:
+        approvals.expire(connection, LATER)
+    assert status(asked) == "expired"
+    chain = Chain("ep-1")
+    for number in range(3):
+        chain.add(opened(f"inc-{number}"))
+        chain.add(pack(f"pack-{number}", f"inc-{number}", START + timedelta(seconds=number)))
+    chain.add(outcome("run-0", "inc-0", pack_id="pack-0"))
+    chain.add(outcome("run-1", "inc-1", pack_id="pack-1"))  # nobody approved that one
+    ingest(asked, [chain.push()])
+    assert (status(asked), status(asked, "pack-1")) == ("used", "waiting")
+
+
 def test_expiry_ends_what_nobody_answered_and_what_did_not_arrive(asked: Database) -> None:
     grant(asked)
     with asked.write() as connection:

@@ -4,6 +4,7 @@ Requests arrive as bytes, so that what cannot be parsed is refused with a senten
 ends that call and nothing else, and says nothing of the controller's inside.
 """
 
+import asyncio
 from collections.abc import Awaitable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
@@ -83,8 +84,19 @@ async def guarded(call: Awaitable[T], method: str, context: Context, metrics: Me
             metrics.calls_refused.labels(method, cause).inc()
         level = log.debug if isinstance(error, Busy) else log.info
         level("call-refused", method=method, peer=context.peer(), cause=cause, reason=str(error))
+        await _abort(context, code, error)
+        raise  # _abort raises; this is for the type checker
+
+
+async def _abort(context: Context, code: grpc.StatusCode, error: ControllerError) -> None:
+    try:
         await context.abort(code, str(error), _metadata(error))
-        raise  # abort raises itself; this is for the type checker
+    except aio.AbortError:
+        raise
+    except Exception as failed:
+        # What is being written to a peer that does not read cannot be overtaken; gRPC gives the call up on this.
+        log.debug("call-given-up", peer=context.peer(), reason=str(failed))
+        raise asyncio.CancelledError from failed
 
 
 def _metadata(error: ControllerError) -> tuple[tuple[str, str], ...]:

@@ -119,6 +119,7 @@ class Conversation:
         if message.HasField("hello"):
             admission = await self._in_thread(lambda c: session_states.admission(c, peer.endpoint_id))
             self._hello(session, message.hello, admission)
+            session.consider(self._desk.sessions.board, self._desk.ticks())
         await self._take(session, message)
         session.acknowledge(message.sequence_num, report_full_state=gap and not message.HasField("hello"))
         # Later than what others wait for: in a broadcast, each answer would hold up the offers behind it.

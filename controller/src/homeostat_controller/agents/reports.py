@@ -34,7 +34,7 @@ class Reports:
 
     def seen(self, endpoint_id: str, now: datetime, *, connected: bool, shown: int = 0) -> None:
         """Note that an endpoint was heard of, and the number of the session token it showed."""
-        waiting = self._waiting.get(endpoint_id, Report(endpoint_id, now, connected))
+        waiting = self._waiting.get(endpoint_id, Report(endpoint_id, now))
         number = max(waiting.session_shown, shown)
         self._waiting[endpoint_id] = replace(waiting, seen_at=now, connected=connected, session_shown=number)
 
@@ -45,7 +45,7 @@ class Reports:
         row: HelloRow | StateRow | PolicyRow | TelemetryRow,
     ) -> None:
         """Put a row in place of what waits of its kind."""
-        waiting = self._waiting.get(endpoint_id, Report(endpoint_id, now, connected=True))
+        waiting = self._waiting.get(endpoint_id, Report(endpoint_id, now))
         match row:
             case HelloRow():
                 waiting = replace(waiting, hello=row)
@@ -77,6 +77,7 @@ class Reports:
 def _over(old: Report, new: Report) -> Report:
     return replace(
         new,
+        connected=old.connected if new.connected is None else new.connected,
         session_shown=max(old.session_shown, new.session_shown),
         hello=new.hello or old.hello,
         state=new.state or old.state,

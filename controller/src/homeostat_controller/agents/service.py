@@ -21,6 +21,7 @@ from homeostat_controller.agents.enrolment import Enrolment, Refused
 from homeostat_controller.agents.identity import Identity
 from homeostat_controller.agents.limits import Gate
 from homeostat_controller.agents.session import Session
+from homeostat_controller.agents.standing import BARRED
 from homeostat_controller.errors import Busy, Invalid
 
 CONTROL_BYTES_MAX = 1 << 20
@@ -28,8 +29,6 @@ EVENTS_BYTES_MAX = 512 << 10
 RECORDS_MAX = 2000
 RENEW_BYTES_MAX = 64 << 10
 FIRST_MESSAGE_S = 10.0
-# A peer that does not read for so long is cut; only the latest state waits for it meanwhile.
-WRITE_S = 20.0
 POLL_S = 55.0
 
 
@@ -100,7 +99,7 @@ class LinkService:
             await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
             session.close("peer")
             # A write that is cut off would keep gRPC from ever sending how the call ended.
-            await asyncio.wait({writer}, timeout=WRITE_S)
+            await asyncio.wait({writer}, timeout=self._desk.settings.slow_reader_s)
         finally:
             for task in (reader, writer):
                 task.cancel()
@@ -108,7 +107,7 @@ class LinkService:
         for task in (reader, writer):
             if not task.cancelled():
                 task.result()
-        if session.ended == "standing":
+        if session.ended == BARRED:
             raise Refused("this endpoint is not let in any more")
 
     async def _read(self, peer: Identity, session: Session, context: Context) -> None:
@@ -120,7 +119,7 @@ class LinkService:
             await session.wake.wait()
             if raw := self._take(session):
                 try:
-                    async with asyncio.timeout(WRITE_S):
+                    async with asyncio.timeout(self._desk.settings.slow_reader_s):
                         await context.write(raw)
                 except TimeoutError:
                     session.ended = "slow"
@@ -181,7 +180,7 @@ class LinkService:
                 raise Invalid(f"the artifact has {total} bytes; offset {offset} lies behind its end")
             while chunk := await asyncio.to_thread(self._artifacts.chunk, request.sha256, offset):
                 answer = link_pb2.FetchArtifactResponse(chunk=chunk, total_bytes=total)
-                async with asyncio.timeout(WRITE_S):
+                async with asyncio.timeout(self._desk.settings.slow_reader_s):
                     await context.write(answer.SerializeToString())
                 offset += len(chunk)
 

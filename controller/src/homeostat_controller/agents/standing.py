@@ -14,11 +14,17 @@ from homeostat_controller.errors import Conflict
 from homeostat_controller.store import audit, endpoint_changes, endpoints, session_states
 from homeostat_controller.store.database import Database
 
+BARRED = "barred"
+READMITTED = "readmitted"
+
 
 class Standings:
-    """The endpoints that are frozen or revoked. Thread-safe; `changed` is called with an id after each commit."""
+    """The endpoints that are frozen or revoked. Thread-safe.
 
-    def __init__(self, database: Database, clock: Clock, changed: Callable[[str], None]) -> None:
+    `changed` is called after each commit with the id and BARRED or READMITTED.
+    """
+
+    def __init__(self, database: Database, clock: Clock, changed: Callable[[str, str], None]) -> None:
         self._database = database
         self._clock = clock
         self._changed = changed
@@ -60,7 +66,7 @@ class Standings:
         """Take over what was committed about an endpoint, and tell whoever has to act on it."""
         with self._lock, self._database.read() as connection:
             self._barred = session_states.barred(connection)
-        self._changed(endpoint_id)
+        self._changed(endpoint_id, BARRED if self.is_barred(endpoint_id) else READMITTED)
 
     def _set(self, name: str, standing: str, act: audit.Act) -> None:
         with self._database.write() as connection:

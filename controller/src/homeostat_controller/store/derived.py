@@ -12,11 +12,11 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
-from sqlalchemy import Connection, Table, and_, bindparam, update
+from sqlalchemy import Connection, Table, and_, bindparam, or_, select, update
 
 from homeostat.wire.v1 import incident_pb2, link_pb2, policy_pb2
 from homeostat_controller.store.database import insert, table
-from homeostat_controller.store.tables import Decision, ExceptionPack, Incident, Notice, Outcome
+from homeostat_controller.store.tables import Decision, ExceptionPack, Grant, Incident, Notice, Outcome
 
 ID_CHARACTERS_MAX = 128
 # PostgreSQL indexes no text above some 2,700 bytes; UTF-8 takes up to four bytes a character.
@@ -27,6 +27,7 @@ _D = table(Decision)
 _O = table(Outcome)
 _P = table(ExceptionPack)
 _N = table(Notice)
+_G = table(Grant)
 Row = dict[str, Any]
 
 
@@ -110,7 +111,9 @@ def _use(connection: Connection, outcomes: list[Row]) -> None:
     rows = [{"of_id": row["pack_id"], "of_endpoint": row["endpoint_id"]} for row in outcomes]
     if rows:
         mine = and_(_P.c.id == bindparam("of_id"), _P.c.endpoint_id == bindparam("of_endpoint"))
-        connection.execute(update(_P).where(mine, _P.c.status == "approved").values(status="used"), rows)
+        # Expired too: the run is the proof that the approval arrived, even where its receipt did not.
+        granted = and_(or_(_P.c.status == "approved", _P.c.status == "expired"), _P.c.id.in_(select(_G.c.pack_id)))
+        connection.execute(update(_P).where(mine, granted).values(status="used"), rows)
 
 
 def _opened(derived: Derived, origin: Origin, said: incident_pb2.Incident) -> None:

@@ -108,7 +108,7 @@ class Report:
 
     endpoint_id: str
     seen_at: datetime
-    connected: bool
+    connected: bool | None = None
     session_shown: int = 0
     hello: HelloRow | None = None
     state: StateRow | None = None
@@ -171,8 +171,12 @@ def write(connection: Connection, reports: Iterable[Report]) -> None:
 
 
 def _seen(report: Report) -> dict[str, Any]:
-    values = {"row": report.endpoint_id, "last_seen_at": report.seen_at, "connected": report.connected}
-    return {**values, "session_shown": report.session_shown} if report.session_shown else values
+    values: dict[str, Any] = {"row": report.endpoint_id, "last_seen_at": report.seen_at}
+    if report.connected is not None:
+        values["connected"] = report.connected
+    if report.session_shown:
+        values["session_shown"] = report.session_shown
+    return values
 
 
 def _plain(row: Any, *without: str) -> dict[str, Any]:
