@@ -4,7 +4,9 @@ import stat
 from pathlib import Path
 
 import pytest
-from fixtures_running import build, policy_text
+from fixtures_controller import Chain, opened, pack
+from fixtures_postgres import Postgres
+from fixtures_running import WAIT_S, Running, build, policy_text, wait_until
 
 from fakes.moved_clock import MovedClock
 from homeostat_controller.agents.enrolment import TokenRequest
@@ -57,3 +59,25 @@ def test_a_key_that_others_can_read_stops_the_start(tmp_path: Path, clock: Moved
     (tmp_path / "data" / "lab-signing.key").chmod(0o644)
     with pytest.raises(ControllerError, match="others may read it"):
         build(tmp_path / "data", clock)
+
+
+@pytest.mark.postgres
+def test_everything_runs_on_postgresql_too(tmp_path: Path, postgres_server: Postgres) -> None:
+    running = Running(build(tmp_path / "data", database_url=postgres_server.create()))
+    agent = running.agent(role="web")
+    chain = Chain(agent.id)
+    for event in (opened(at=running.core.clock()), pack(at=running.core.clock())):
+        chain.add(event)
+    with agent.session(role="web") as talk, agent.stub() as stub:
+        assert stub.PushEvents(chain.push(), timeout=WAIT_S).next_sequence == 3
+        published = running.core.editing.publish_text("default", policy_text("web", "{role: web}"), "anna")
+        talk.accept(talk.offer())
+        running.core.approvals.approve("pack-1", "anna")
+        assert talk.read_until(lambda one: list(one.grants))
+
+        def active() -> int:
+            with running.core.database.read() as connection:
+                return endpoints.get(connection, agent.id).policy.active_revision
+
+        wait_until(lambda: active() == published.revision)
+    running.stop()
