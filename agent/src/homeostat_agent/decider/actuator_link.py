@@ -14,6 +14,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from google.protobuf.message import Message
+
 from homeostat.wire.v1 import actuation_pb2
 from homeostat_agent import frames
 from homeostat_agent.config import AgentConfig
@@ -74,7 +76,7 @@ class ActuatorLink:
         if self._child is not None:
             self._child.stop()
 
-    def send(self, **message: object) -> bool:
+    def send(self, **message: Message) -> bool:
         """Send one DeciderMessage, given as its one field; say whether it left."""
         built = actuation_pb2.DeciderMessage(**message)  # type: ignore[arg-type]  # one of the message's own fields
         with self._sending:

@@ -9,6 +9,8 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Protocol
 
+from google.protobuf.message import Message
+
 from homeostat.decision import Reason, ReasonCode
 from homeostat.wire.incidents import incident_to_wire
 from homeostat.wire.outcomes import outcome_from_wire
@@ -24,7 +26,7 @@ log = logging.getLogger(__name__)
 class Sender(Protocol):
     """The link to the actuator, as far as something is said over it."""
 
-    def send(self, **message: object) -> bool:
+    def send(self, **message: Message) -> bool:
         """Send one DeciderMessage, given as its one field; say whether it left."""
 
 

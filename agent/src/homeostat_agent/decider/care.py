@@ -123,10 +123,13 @@ def review(care: Care, moment: Moment) -> Step:
     return care, (*said, *wanted)
 
 
-def under_new_policy(care: Care) -> Care:
-    """Forget what rested on the policy before: pauses, and a pack that names its revision."""
+def under_new_policy(care: Care, policy: Policy) -> Care:
+    """Forget what rested on the policy before: pauses, and a pack that does not name this one."""
     if care.phase in (Phase.HEALING, Phase.SET_ASIDE) or care.grant:
         return care
+    pack = care.pack
+    if pack is not None and (pack.policy, pack.policy_revision) == (policy.name, policy.revision):
+        return care  # the decider was restarted, and has just found its policy again
     return replace(care, phase=Phase.DECIDED, hold=None, overruled=None, refusals=0, pack=None, asked=None)
 
 
@@ -220,7 +223,7 @@ def _in_hold(care: Care, said: Effects, moment: Moment) -> Step:
 
 def _ask(care: Care, playbook: str, moment: Moment) -> Step:
     pack, now = care.pack, moment.now
-    if pack is not None and pack.decision.playbook == playbook and pack.created_at <= now < pack.expires_at:
+    if pack is not None and pack.decision.playbook == playbook and now < pack.expires_at:
         return replace(care, phase=Phase.WAITING, asked=None), ()
     care = replace(care, pack=None)
     if not moment.able:

@@ -16,6 +16,7 @@ from homeostat.exception_pack import Grant
 from homeostat.incident import Incident
 from homeostat.outcome import Ending, Outcome
 from homeostat.plan import Plan
+from homeostat.policy import Policy
 from homeostat.subject import Subject
 from homeostat_agent.decider import care as caring
 from homeostat_agent.decider.care import Care, Moment, Phase
@@ -145,9 +146,9 @@ class Caseload:
             self._put(replace(care, phase=Phase.DECIDED))
         return (*effects, *self._next(moment))
 
-    def policy_changed(self) -> None:
+    def policy_changed(self, policy: Policy) -> None:
         """Let every incident be looked at anew under another policy."""
-        self._cases = {key: caring.under_new_policy(care) for key, care in self._cases.items()}
+        self._cases = {key: caring.under_new_policy(care, policy) for key, care in self._cases.items()}
 
     def ended(self, outcome: Outcome, now: datetime) -> tuple[Effects, Key | None]:
         """Take an outcome, once; return what to do, and which fault was healed."""

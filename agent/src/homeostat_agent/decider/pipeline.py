@@ -158,7 +158,7 @@ class Pipeline:
     def use_policy(self, policy: Policy, now: datetime) -> Effects:
         """Decide by this policy from now on."""
         if (policy.name, policy.revision) != (self.policy.name, self.policy.revision):
-            self._cases.policy_changed()
+            self._cases.policy_changed(policy)
         self.policy = policy
         return self.able_again(Hindrance.POLICY, now)
 
