@@ -38,6 +38,13 @@ def test_what_did_not_help() -> None:
     assert [run.ending for run in failed(runs)] == [Ending.ROLLED_BACK, Ending.UNVERIFIED, Ending.FAILED]
 
 
+@pytest.mark.parametrize("ending", list(Ending))
+def test_a_run_that_was_cut_off_used_the_budget_but_says_nothing_of_the_repair(ending: Ending) -> None:
+    run = replace(past(1, ending), cut_off=True)
+    assert failed([run]) == ()
+    assert spent(HOURLY, [run], NOW) == (ending is not Ending.REFUSED)
+
+
 @given(budgets, histories, st.timedeltas(timedelta(), timedelta(days=365)))
 def test_a_clock_set_back_never_refills_a_budget(budget: Budget, history: History, back: timedelta) -> None:
     assert spent(budget, history.runs, NOW - back) >= spent(budget, history.runs, NOW)

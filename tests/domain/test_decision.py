@@ -239,7 +239,7 @@ def test_a_period_is_written_in_its_largest_whole_unit(period: timedelta, words:
     assert f"within {words} are used" in decision.reason.sentence
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(cases(), moments)
 def test_an_accepted_policy_makes_decide_total_and_always_the_same(
     case: tuple[Incident, Policy, History], now: datetime
@@ -258,7 +258,7 @@ def test_an_accepted_policy_makes_decide_total_and_always_the_same(
         assert playbook.spec.risk <= rule.delegation.highest_risk
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(cases(), st.timedeltas(timedelta(), timedelta(days=30)))
 def test_a_clock_set_back_never_makes_it_bolder(case: tuple[Incident, Policy, History], back: timedelta) -> None:
     incident, policy, runs = case

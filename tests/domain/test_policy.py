@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from domain_values import CACHE, RULE, WEB
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homeostat.catalogue import THRESHOLDS
@@ -94,6 +94,7 @@ def test_a_sunday_night_lasts_into_monday() -> None:
     assert not sunday.covers(local(6, "03:00"))
 
 
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 1439), st.integers(0, 1440), st.frozensets(st.integers(1, 7)))
 def test_quiet_hours_take_as_long_as_they_say(start: int, end: int, weekdays: frozenset[int]) -> None:
     hours = QuietHours("q", start, end, weekdays)

@@ -386,7 +386,7 @@ def test_a_delegation_that_can_only_ask_is_allowed() -> None:
     assert told(with_rule(delegation=replace(ACTING, highest_risk=Risk.LOW))) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(policies())
 def test_checking_is_total_and_every_problem_is_a_sentence_at_a_place(policy: Policy) -> None:
     sections = {"rules", "waivers", "select", "thresholds", "playbooks", "quiet_hours", "limits"}
@@ -396,7 +396,7 @@ def test_checking_is_total_and_every_problem_is_a_sentence_at_a_place(policy: Po
         assert not problem.sentence.endswith(".")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(accepted_policies())
 def test_there_are_policies_without_problems(policy: Policy) -> None:
     assert check(policy) == ()

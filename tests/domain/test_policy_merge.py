@@ -64,7 +64,7 @@ def test_past_its_end_a_policy_only_observes() -> None:
     assert levels(policy, now=NOW) == {RULE.name: Level.OBSERVE}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(policies(), st.dictionaries(st.sampled_from(("env", "role")), st.sampled_from(("prod", "web"))), moments)
 def test_nothing_that_is_merged_in_widens_authority(policy: Policy, labels: dict[str, str], now: datetime) -> None:
     before = {rule.name: rule.delegation.level for rule in policy.rules}

@@ -167,5 +167,5 @@ def _reason(event: Event) -> str:
             return reason
         case TimedOut():
             return "ran out of time"
-        case Planned() | Restarted():
+        case Planned() | Restarted():  # pragma: no branch  # the type checker holds the union closed
             return ""

@@ -53,7 +53,7 @@ def step_to_wire(step: Step) -> incident_pb2.Step:  # one arm per kind of step
             return incident_pb2.Step(end_process=ended)
         case RemoveFile():
             return incident_pb2.Step(remove_file=_remove_file_to_wire(step))
-        case RestoreFile(folder, path):
+        case RestoreFile(folder, path):  # pragma: no branch  # the type checker holds the union closed
             return incident_pb2.Step(restore_file=incident_pb2.RestoreFile(folder=folder, path=path))
 
 
