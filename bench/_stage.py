@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from homeostat_controller.cli.client import Client
-from homeostat_controller.cli.context import Given, connect
-from homeostat_controller.cli.exits import CommandError
+from homeostat_controller.client.client import Client
+from homeostat_controller.client.context import Given, connect
+from homeostat_controller.client.exits import CommandError
 from homeostat_controller.demo import processes
 from homeostat_controller.demo.processes import Started
 
@@ -79,6 +79,7 @@ class Controller:
     folder: Path
     ports: dict[str, int] = field(default_factory=dict)
     process: Started | None = None
+    api: Client | None = None
 
     def start(self) -> Client:
         """Start it and return a client once it is ready."""
@@ -97,11 +98,16 @@ class Controller:
         return self.client()
 
     def client(self) -> Client:
-        """Return a client with the controller's own token."""
-        return connect(Given(data_dir=str(self.folder)), {})
+        """Return a client with the controller's own token; the controller's stop closes it."""
+        if self.api is None:
+            self.api = connect(Given(data_dir=str(self.folder)), {})
+        return self.api
 
     def stop(self) -> None:
         """End it as its service manager would."""
+        if self.api is not None:
+            self.api.close()
+            self.api = None
         if self.process is not None:
             processes.end([self.process])
             self.process = None
@@ -216,10 +222,7 @@ def stage(count: int = 1, period_s: float = 5.0) -> Iterator[tuple[Controller, C
             endpoint.enrol(api)
             endpoint.start()
         for endpoint in endpoints:
-            until(
-                f"{endpoint.name} under policy ({endpoint.folder}/agent.log)",
-                lambda one=endpoint: one.under_policy(api),
-            )
+            until(f"{endpoint.name} under policy ({endpoint.folder}/agent.log)", partial(endpoint.under_policy, api))
         yield controller, api, endpoints
     finally:
         for endpoint in endpoints:

@@ -14,15 +14,17 @@ import signal
 import sqlite3
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from _stage import Endpoint, stage, until
 from outage import chain_is_whole, events, parsed
 
+from homeostat_controller.client.client import Client
 from homeostat_controller.demo import processes
 
 
-def campaign(endpoint: Endpoint, kills: int, random_: random.Random, say) -> Counter[str]:  # noqa: ANN001
+def campaign(endpoint: Endpoint, kills: int, random_: random.Random, say: Callable[[str], None]) -> Counter[str]:
     """Kill the service, then one of ours a moment later; wait until all is settled; repeat."""
     counted: Counter[str] = Counter()
     for number in range(kills):
@@ -62,7 +64,7 @@ def unfinished(endpoint: Endpoint) -> list[str]:
         database.close()
 
 
-def audit(endpoint: Endpoint, controller_folder: Path, api) -> dict[str, object]:  # noqa: ANN001
+def audit(endpoint: Endpoint, controller_folder: Path, api: Client) -> dict[str, object]:
     """Hold what happened against what was written down."""
     database = journal(endpoint)
     endings = Counter(row[0] for row in database.execute("select ending from run"))

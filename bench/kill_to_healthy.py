@@ -20,6 +20,7 @@ from pathlib import Path
 
 from _stage import PEERS, Endpoint, quantile, stage, until
 
+from homeostat_controller.client.client import Client
 from homeostat_controller.demo import processes
 
 
@@ -49,7 +50,7 @@ def outcomes(endpoint: Endpoint) -> list[dict[str, str]]:
     return [row for row in reversed(rows) if row.get("outcome")]
 
 
-def healed(api) -> list[dict[str, str]]:  # noqa: ANN001
+def healed(api: Client) -> list[dict[str, str]]:
     return [one for one in api.items("/incidents", 0) if one["status"] == "healed"]
 
 

@@ -15,7 +15,9 @@ def free_port() -> int:
 
 def test_the_numbers_of_this_moment_are_served() -> None:
     port = free_port()
-    stop = metrics.serve(f"127.0.0.1:{port}", lambda: Snapshot({"outbox_records": 3}, {"samples": 7}, {"cpu.busy": 12.5}))
+    stop = metrics.serve(
+        f"127.0.0.1:{port}", lambda: Snapshot({"outbox_records": 3}, {"samples": 7}, {"cpu.busy": 12.5})
+    )
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
             text = answer.read().decode()
@@ -28,7 +30,7 @@ def test_the_numbers_of_this_moment_are_served() -> None:
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:9464", "192.0.2.1:9464", "9464", "127.0.0.1:x"])
 def test_only_loopback_is_listened_on(listen: str) -> None:
-    with pytest.raises(MetricsError, match="is not 127.0.0.1:PORT"):
+    with pytest.raises(MetricsError, match=r"is not 127\.0\.0\.1:PORT"):
         metrics.serve(listen, Snapshot)
 
 

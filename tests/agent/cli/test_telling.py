@@ -29,7 +29,9 @@ def step(stage: str, detail: str) -> incident_pb2.RunStep:
     return incident_pb2.RunStep(stage=stage, at=AT, detail=detail)
 
 
-def outcome(ending: "incident_pb2.Ending.ValueType", *steps: incident_pb2.RunStep, reason: str = "") -> incident_pb2.Outcome:
+def outcome(
+    ending: "incident_pb2.Ending.ValueType", *steps: incident_pb2.RunStep, reason: str = ""
+) -> incident_pb2.Outcome:
     return incident_pb2.Outcome(ending=ending, ended_at=AT, steps=steps, reason=reason)
 
 

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import create_engine, inspect
 
 from homeostat_controller.cli import serving
-from homeostat_controller.cli.exits import CommandError
+from homeostat_controller.client.exits import CommandError
 
 
 def test_what_init_makes_stays_when_it_runs_again(tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from homeostat_controller.cli.client import Client, wait_for
-from homeostat_controller.cli.context import connect
-from homeostat_controller.cli.exits import CommandError, Exit
 from homeostat_controller.cli.options import Limit, Query, Reason, Timeout, Wait, Yes, in_path, told
 from homeostat_controller.cli.output import Column, Format, Output, moment, say, write, write_one
+from homeostat_controller.client.client import Client, wait_for
+from homeostat_controller.client.context import connect
+from homeostat_controller.client.exits import CommandError, Exit
 
 app = typer.Typer(no_args_is_help=True, help="Repairs that wait for a person.")
 

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from homeostat_controller.cli.context import connect
-from homeostat_controller.cli.exits import CommandError
 from homeostat_controller.cli.output import Column, Format, Output, moment, say, write, write_one
+from homeostat_controller.client.context import connect
+from homeostat_controller.client.exits import CommandError
 
 app = typer.Typer(no_args_is_help=True, help="Who did what, and when.")
 

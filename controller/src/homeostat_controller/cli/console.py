@@ -2,8 +2,8 @@
 
 import typer
 
-from homeostat_controller.cli.context import connect
 from homeostat_controller.cli.output import Column, Format, Output, moment, say, write_one
+from homeostat_controller.client.context import connect
 
 COLUMNS = (Column("Link", "url"), Column("Until", "expires_at", moment))
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from homeostat_controller.cli.context import Given
 from homeostat_controller.cli.output import say
+from homeostat_controller.client.context import Given
 
 app = typer.Typer(no_args_is_help=True, help="Run a controller on this machine.")
 

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from homeostat_controller.cli.exits import CommandError, Exit
 from homeostat_controller.cli.output import say
+from homeostat_controller.client.exits import CommandError, Exit
 from homeostat_controller.demo import faults, layout, script, stage, watch
 from homeostat_controller.demo.layout import Layout
 from homeostat_controller.demo.watch import TooLate

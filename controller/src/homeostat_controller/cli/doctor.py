@@ -8,10 +8,10 @@ from typing import Any
 
 import typer
 
-from homeostat_controller.cli.client import Client
-from homeostat_controller.cli.context import Given, find
-from homeostat_controller.cli.exits import CommandError, Exit
 from homeostat_controller.cli.output import Column, Format, Output, write
+from homeostat_controller.client.client import Client
+from homeostat_controller.client.context import Given, find
+from homeostat_controller.client.exits import CommandError, Exit
 
 LIST = (Column("CHECK", "check"), Column("STATE", "state"), Column("WHY", "why"), Column("NEXT", "next"))
 # State, why, next command.

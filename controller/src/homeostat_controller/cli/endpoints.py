@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from homeostat_controller.cli.context import connect
 from homeostat_controller.cli.options import Limit, Query, in_path, told
 from homeostat_controller.cli.output import Column, Format, Output, moment, write, write_one
+from homeostat_controller.client.context import connect
 
 app = typer.Typer(no_args_is_help=True, help="The machines under care.")
 

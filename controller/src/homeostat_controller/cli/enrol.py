@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from homeostat_controller.cli.context import connect
-from homeostat_controller.cli.exits import CommandError, Exit
 from homeostat_controller.cli.options import Limit, in_path, told
 from homeostat_controller.cli.output import Column, Format, Output, moment, say, write, write_one
+from homeostat_controller.client.context import connect
+from homeostat_controller.client.exits import CommandError, Exit
 
 app = typer.Typer(no_args_is_help=True, help="How new endpoints join.")
 token = typer.Typer(no_args_is_help=True, help="Single-use, expiring tokens.")

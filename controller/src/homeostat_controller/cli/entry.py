@@ -19,9 +19,9 @@ from homeostat_controller.cli import (
     login,
     policy,
 )
-from homeostat_controller.cli.context import Given
-from homeostat_controller.cli.exits import CommandError, Exit
 from homeostat_controller.cli.output import say
+from homeostat_controller.client.context import Given
+from homeostat_controller.client.exits import CommandError, Exit
 
 # Everything below `homeostat`; a new noun is one module with an `app` and one line here.
 NOUNS = (

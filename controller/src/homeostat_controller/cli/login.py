@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from homeostat_controller.cli.client import Client, Target
-from homeostat_controller.cli.context import checked_url, forget, store
-from homeostat_controller.cli.exits import CommandError, Exit
 from homeostat_controller.cli.output import say
+from homeostat_controller.client.client import Client, Target
+from homeostat_controller.client.context import checked_url, forget, store
+from homeostat_controller.client.exits import CommandError, Exit
 
 TOKEN_CHARACTERS_MAX = 4096
 

@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 import typer
 
-from homeostat_controller.cli.client import Client
 from homeostat_controller.cli.output import say
+from homeostat_controller.client.client import Client
 
 Query = Annotated[
     str, typer.Option("--query", "-q", help="A filter, such as 'status:ok -site:lyon last_seen:<1h'.", metavar="FILTER")

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from homeostat_controller.cli.client import Client, wait_for
-from homeostat_controller.cli.context import connect
 from homeostat_controller.cli.endpoints import policy_revision
-from homeostat_controller.cli.exits import CommandError, Exit
 from homeostat_controller.cli.options import Limit, Timeout, Wait, in_path, told
 from homeostat_controller.cli.output import Column, Format, Output, clean, moment, say, write, write_one
 from homeostat_controller.cli.policy_template import TEMPLATE
+from homeostat_controller.client.client import Client, wait_for
+from homeostat_controller.client.context import connect
+from homeostat_controller.client.exits import CommandError, Exit
 
 TEXT_BYTES_MAX = 1 << 20
 app = typer.Typer(no_args_is_help=True, help="What agents may do alone.")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from homeostat_controller import app, config, core
 from homeostat_controller.api.tokens import ensure_admin_token
-from homeostat_controller.cli.context import ADDRESS_FILE
-from homeostat_controller.cli.exits import CommandError
 from homeostat_controller.cli.output import say
+from homeostat_controller.client.context import ADDRESS_FILE
+from homeostat_controller.client.exits import CommandError
 from homeostat_controller.clock import utc_now
 from homeostat_controller.config import Settings
 from homeostat_controller.core import Core

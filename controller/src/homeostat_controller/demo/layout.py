@@ -114,6 +114,9 @@ def agent_toml(layout: Layout, endpoint: DemoEndpoint, model_dir: Path) -> str:
     lines = [
         *_table("agent", name=endpoint.name, data_dir=here / "data", run_dir=here / "run", model_dir=model_dir),
         "sample_period_s = 1.0",
+        "",
+        "[controller]",
+        "first_try_s_max = 0.2",
         *_table("actuator", data_dir=here / "actuator", start="child"),
         *_table("labels", **endpoint.labels),
         *_table("[service]", name=endpoint.service, pid_file=layout.pid_file(endpoint), working_dir=here),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from homeostat_controller.cli.client import Client
+from homeostat_controller.client.client import Client
 from homeostat_controller.demo import faults, stage, watch
 from homeostat_controller.demo.layout import ENDPOINTS, Layout
 
@@ -56,7 +56,7 @@ def closing(demo: Layout, link: str) -> str:
     )
 
 
-def again(demo: Layout, link: str) -> str:
+def again(link: str) -> str:
     """Return what a second start says."""
     return f"The demo already runs.\n Open  {link}\n Then  ./demo status, ./demo fault NAME, ./demo stop"
 

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from homeostat_controller.cli.client import Client
-from homeostat_controller.cli.context import Given, connect
+from homeostat_controller.client.client import Client
+from homeostat_controller.client.context import Given, connect
 from homeostat_controller.demo import processes, watch
 from homeostat_controller.demo.faults import GOOD_SITE
 from homeostat_controller.demo.layout import ENDPOINTS, DemoEndpoint, Layout, agent_toml, service_command

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from homeostat_controller.cli.client import Client
-from homeostat_controller.cli.exits import CommandError
+from homeostat_controller.client.client import Client
+from homeostat_controller.client.exits import CommandError
 
 POLL_S = 0.2
 Row = dict[str, Any]

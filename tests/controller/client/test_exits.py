@@ -1,4 +1,4 @@
-from homeostat_controller.cli.exits import CommandError, Exit
+from homeostat_controller.client.exits import CommandError, Exit
 
 
 def test_scripts_rely_on_these_numbers() -> None:

@@ -13,8 +13,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from homeostat_controller.cli.client import Client, Target
-from homeostat_controller.cli.exits import CommandError, Exit
+from homeostat_controller.client.client import Client, Target
+from homeostat_controller.client.exits import CommandError, Exit
 
 FILE_BYTES_MAX = 64 << 10
 # Written by the controller into its own data folder, readable by its owner only.

@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from homeostat_controller.cli.client import Client, Target, wait_for
-from homeostat_controller.cli.exits import CommandError, Exit
+from homeostat_controller.client.client import Client, Target, wait_for
+from homeostat_controller.client.exits import CommandError, Exit
 
 
 @contextmanager

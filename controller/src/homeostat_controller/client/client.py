@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from homeostat_controller.cli.exits import CommandError, Exit
+from homeostat_controller.client.exits import CommandError, Exit
 
 T = TypeVar("T")
 
@@ -56,6 +56,10 @@ class Client:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def close(self) -> None:
+        """Give the connections back."""
         self._http.close()
 
     def get(self, path: str, **query: str | int) -> dict[str, Any]:

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from homeostat_controller.cli.client import Target
-from homeostat_controller.cli.context import (
+from homeostat_controller.client.client import Target
+from homeostat_controller.client.context import (
     ADDRESS_FILE,
     TOKEN_FILE,
     Given,
@@ -15,7 +15,7 @@ from homeostat_controller.cli.context import (
     forget,
     store,
 )
-from homeostat_controller.cli.exits import CommandError, Exit
+from homeostat_controller.client.exits import CommandError, Exit
 
 HERE = Target("http://127.0.0.1:8440", "secret")
 
