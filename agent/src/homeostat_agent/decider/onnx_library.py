@@ -77,7 +77,7 @@ class OnnxError(Exception):
     """The library is absent, not one that was tested, or refused what was asked; the message says which."""
 
 
-class _ApiBase(ctypes.Structure):
+class _ApiEntry(ctypes.Structure):
     _fields_ = (
         ("get_api", ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_uint32)),
         ("get_version", ctypes.CFUNCTYPE(ctypes.c_char_p)),
@@ -109,7 +109,7 @@ class OnnxLibrary:
         """
         path = path or library_path()
         try:
-            base = _api_base(ctypes.CDLL(str(path)))
+            base = _api_entry(ctypes.CDLL(str(path)))
         except (OSError, AttributeError) as error:
             raise OnnxError(f"{path} cannot be loaded: {error}") from error
         self.version = (base.get_version() or b"").decode("ascii", "replace")
@@ -279,9 +279,9 @@ def check_version(version: str) -> None:
         raise OnnxError(f"onnxruntime {version or '?'} was not tested with; needed is {least} or newer, below {below}")
 
 
-def _api_base(library: ctypes.CDLL) -> _ApiBase:
-    library.OrtGetApiBase.restype = ctypes.POINTER(_ApiBase)
-    base: _ApiBase = library.OrtGetApiBase().contents
+def _api_entry(library: ctypes.CDLL) -> _ApiEntry:
+    library.OrtGetApiBase.restype = ctypes.POINTER(_ApiEntry)
+    base: _ApiEntry = library.OrtGetApiBase().contents
     return base
 
 
