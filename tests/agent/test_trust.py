@@ -143,6 +143,8 @@ def test_size_and_number_are_bounded() -> None:
         (trusted([ANNA] * (KEYS_MAX + 1)).SerializeToString(), "65 trusted keys"),
         (bytes(TRUSTED_KEYS_BYTES_MAX + 1), "the limit is 65536"),
     ],
+    # The keys are drawn anew in each process, and so would be the names.
+    ids=["none", "not readable", "threshold 0", "too few", "one twice", "short", "too many", "too large"],
 )
 def test_trusted_keys_that_cannot_be_used_trust_nobody(keys: bytes, why: str) -> None:
     assert why in reason(verify("policy", signed(POLICY_TAG, b"content", ANNA).SerializeToString(), keys))

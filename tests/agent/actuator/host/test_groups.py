@@ -205,7 +205,7 @@ def test_a_process_that_leads_no_group_is_ended_without_its_neighbours(groups: G
         leader.communicate()
 
 
-@pytest.mark.parametrize("pid", [os.getpid(), os.getppid()])
+@pytest.mark.parametrize("pid", [os.getpid(), os.getppid()], ids=["itself", "its parent"])
 def test_a_pid_file_that_names_ourselves_ends_nobody(groups: Groups, tmp_path: Path, pid: int) -> None:
     (tmp_path / "web.pid").write_text(f"{pid}\n")
     result = groups.stop(declared(tmp_path), WITHIN_S)
