@@ -244,10 +244,12 @@ class Rig:
         if self.process.poll() is not None:
             raise AssertionError(f"the actuator ended with {self.process.returncode}: {self.log()}")
         try:
-            self._socket().close()
+            with self._socket() as connection:
+                # A greeting, and not only a connection: for a moment a killed actuator's socket may live on in a child
+                # that it was just starting.
+                return frames.receive(connection, actuation_pb2.ActuatorMessage) is not None
         except OSError:
             return False
-        return True
 
 
 def read_pid(pid_file: Path) -> int:

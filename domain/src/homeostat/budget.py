@@ -15,7 +15,10 @@ _NOT_HELPED = frozenset({Ending.ROLLED_BACK, Ending.UNVERIFIED, Ending.FAILED})
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A healing run as the budgets see it; `ending` is None while it goes on. `approved`: a person let it start."""
+    """A healing run as the budgets see it; `ending` is None while it goes on. `approved`: a person let it start.
+
+    `cut_off`: the actuator was restarted during the run, so an ending that did not help says nothing about the repair.
+    """
 
     playbook: str
     subject: Subject
@@ -24,6 +27,7 @@ class PastRun:
     started_at: datetime
     ending: Ending | None = None
     approved: bool = False
+    cut_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,5 +47,5 @@ def spent(budget: Budget, runs: Iterable[PastRun], now: datetime) -> int:
 
 
 def failed(runs: Iterable[PastRun]) -> tuple[PastRun, ...]:
-    """Return the runs that did not help."""
-    return tuple(run for run in runs if run.ending in _NOT_HELPED)
+    """Return the runs that did not help, and were not cut off in trying."""
+    return tuple(run for run in runs if run.ending in _NOT_HELPED and not run.cut_off)

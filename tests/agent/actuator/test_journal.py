@@ -1,5 +1,6 @@
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -129,6 +130,12 @@ def test_the_history_is_what_budgets_see(journal: Journal) -> None:
         Ending.FAILED: past,
         None: PastRun("restart", WEB, FaultClass.SERVICE_DOWN, "rule-1", NOW),
     }
+
+
+def test_a_run_that_was_cut_off_is_known_as_such(journal: Journal) -> None:
+    journal.begin(order(), run("run-1", NOW), NOW)
+    journal.save(replace(run("run-1", NOW, Stage.ENDED, Ending.FAILED), restarts=1))
+    assert [one.cut_off for one in journal.history(NOW).runs] == [True]
 
 
 def test_the_history_reaches_as_far_back_as_any_budget(journal: Journal) -> None:

@@ -194,4 +194,5 @@ def _past(row: rows.Row) -> PastRun:
         rows.moment(row["started_us"]),
         Ending(row["ending"]) if row["ending"] is not None else None,
         approved=bool(row["pack_id"]),
+        cut_off=row["restarts"] > 0,
     )
