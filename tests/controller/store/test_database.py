@@ -48,6 +48,18 @@ def test_a_reader_sees_what_was_committed_before_it_began(database: Database) ->
             writer.execute(text(RISE))
         with database.read() as later:
             assert later.execute(text(COUNT)).scalar_one() == 1
+        assert reader.execute(text(COUNT)).scalar_one() == 0  # and only that, until it ends
+
+
+def test_a_write_inside_a_write_is_an_error_and_not_a_deadlock(database: Database) -> None:
+    def nest() -> None:
+        with database.write(), database.write():
+            pass
+
+    with pytest.raises(RuntimeError, match="inside a write"):
+        nest()
+    with database.write() as connection:
+        connection.execute(text(RISE))
 
 
 def test_references_are_held(database: Database) -> None:

@@ -32,6 +32,7 @@ class Database:
         self.url = _parsed(url)
         self.engine = _engine(self.url)
         self._turn: AbstractContextManager[object] = threading.Lock() if self.is_sqlite else nullcontext()
+        self._writer = threading.local()
 
     @property
     def is_sqlite(self) -> bool:
@@ -41,15 +42,25 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Open a transaction that sees one state of the database and changes nothing."""
-        with self.engine.connect() as connection:
+        options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        with self.engine.connect().execution_options(**options) as connection:
             yield connection
             connection.rollback()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Open a transaction that is committed at the end, or undone by an exception."""
+        """Open a transaction that is committed at the end, or undone by an exception.
+
+        A thread may have one at a time: a second one inside it would wait for the first for ever.
+        """
+        if getattr(self._writer, "busy", False):
+            raise RuntimeError("a write inside a write of the same thread; pass the connection on instead")
         with self._turn, self.engine.connect().execution_options(**{_WRITE: True}) as connection, connection.begin():
-            yield connection
+            self._writer.busy = True
+            try:
+                yield connection
+            finally:
+                self._writer.busy = False
 
     def close(self) -> None:
         """Close all pooled connections."""
