@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from homeostat.wire.v1 import incident_pb2, link_pb2, policy_pb2
+from homeostat_controller.agents.ingest import Ingest
 from homeostat_controller.metrics import Metrics
 from homeostat_controller.store import endpoint_changes, organisations
 from homeostat_controller.store.database import Database
@@ -156,7 +157,5 @@ def ingest(
     database: Database, requests: Sequence[link_pb2.PushEventsRequest], now: datetime = START
 ) -> list[int | Exception]:
     """Store requests as the inbox's thread does, in one transaction."""
-    from homeostat_controller.agents.ingest import Ingest  # noqa: PLC0415
-
     with database.write() as connection:
         return list(Ingest(Metrics()).store(connection, requests, now))
