@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -51,6 +52,7 @@ from homeostat_agent.decider.watching.exits import ExitWatcher
 from homeostat_agent.decider.watching.files import FileWatcher, FolderWatch, declared
 
 ID_BYTES = 8
+LOCK = "decider.lock"
 STORE_S_MAX = 60.0
 log = logging.getLogger(__name__)
 
@@ -60,7 +62,7 @@ class StartError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Base:
+class _Ground:
     """What everything else stands on."""
 
     config: AgentConfig
@@ -77,9 +79,9 @@ def run(config_path: Path) -> int:
     """
     config = configuration.load(config_path)
     with ExitStack() as held:
-        base = _base(config, config_path.absolute(), held)
-        loop = _build(base, held)
-        _take_signals(base.inbox)
+        ground = _lay_ground(config, config_path.absolute(), held)
+        loop = _build(ground, held)
+        _take_signals(ground.inbox)
         notify.notify(notify.READY)
         log.info("event=started version=%s data_dir=%s", VERSION, config.agent.data_dir)
         try:
@@ -109,40 +111,41 @@ def facts(found: Mapping[str, str]) -> enrolment_pb2.EndpointFacts:
     return reporting.endpoint_facts(found)
 
 
-def _base(config: AgentConfig, config_path: Path, held: ExitStack) -> _Base:
+def _lay_ground(config: AgentConfig, config_path: Path, held: ExitStack) -> _Ground:
     _make_folder(Path(config.agent.data_dir), 0o700)
     _make_folder(Path(config.agent.run_dir), 0o750)
+    _lock(Path(config.agent.data_dir, LOCK), held)
     recorder = Recorder(config.store, config.agent.spool_bytes_max, _now)
     try:
         recorder.start()
     except StoreError as error:
         raise StartError(f"{error}; is the disk full, or the folder another user's?") from error
     held.callback(recorder.stop)
-    return _Base(config, config_path, host(config, _now), recorder, Inbox())
+    return _Ground(config, config_path, host(config, _now), recorder, Inbox())
 
 
-def _build(base: _Base, held: ExitStack) -> Loop:
+def _build(ground: _Ground, held: ExitStack) -> Loop:
     """Make everything and start its threads, in the order in which each needs the one before."""
-    config, inbox = base.config, base.inbox
-    restored = base.recorder.submit(lambda stores: restore(stores, _now())).result(STORE_S_MAX)
+    config, inbox = ground.config, ground.inbox
+    restored = ground.recorder.submit(lambda stores: restore(stores, _now())).result(STORE_S_MAX)
     pipeline = Pipeline(config, _whoami(config), _new_id, restored)
     pipeline.hindrances[Hindrance.ACTUATOR] = "The actuator is not connected yet."
     pipeline.hindrances[Hindrance.POLICY] = "No policy was accepted yet."
-    actuator = ActuatorLink(config, base.config_path, inbox.tell, lambda reason: inbox.tell(ActuatorGone(reason)))
+    actuator = ActuatorLink(config, ground.config_path, inbox.tell, lambda reason: inbox.tell(ActuatorGone(reason)))
     exits = ExitWatcher(inbox, _now)
-    link = _link(base, pipeline)
+    link = _link(ground, pipeline)
     known = Known()
-    keeping = Keeping(base.recorder, inbox.tell_now)
+    keeping = Keeping(ground.recorder, inbox.tell_now)
     talk = ActuatorTalk(pipeline, actuator)
-    parts = Parts(config, base.host, pipeline, inbox, keeping, talk, exits, link, known, _now, time.monotonic)
-    upkeep = Upkeep(parts, base.recorder, actuator, ScorerLoading(config), partial(_whoami, config))
+    parts = Parts(config, ground.host, pipeline, inbox, keeping, talk, exits, link, known, _now, time.monotonic)
+    upkeep = Upkeep(parts, ground.recorder, actuator, ScorerLoading(config), partial(_whoami, config))
     keeping.keep(upkeep.use_model(_now()))
-    _take_stored_policy(base, parts)
+    _take_stored_policy(ground, parts)
     actuator.start()
     held.callback(actuator.stop)
     exits.start()
     held.callback(exits.stop)
-    _start_watchers(base, held)
+    _start_watchers(ground, held)
     link.start()
     held.callback(link.stop)
     if config.agent.metrics_listen:
@@ -153,15 +156,15 @@ def _build(base: _Base, held: ExitStack) -> Loop:
     return Loop(parts, upkeep)
 
 
-def _take_stored_policy(base: _Base, parts: Parts) -> None:
+def _take_stored_policy(ground: _Ground, parts: Parts) -> None:
     """Go on under the last accepted policy, verified anew."""
     try:
-        keys = trusted_keys_file(base.config).read_bytes()
+        keys = trusted_keys_file(ground.config).read_bytes()
     except OSError:
         return  # not enrolled: there is nobody to take a policy from
     judge = Judge(keys, parts.pipeline.endpoint.labels, VERSION)
     try:
-        stored = stored_policy(base.recorder, judge, _now())
+        stored = stored_policy(ground.recorder, judge, _now())
     except StoreError as error:
         log.warning("event=policy-unreadable reason=%r", str(error))
         return
@@ -171,8 +174,8 @@ def _take_stored_policy(base: _Base, parts: Parts) -> None:
         parts.keeping.keep(parts.pipeline.use_policy(policy, _now()))
 
 
-def _link(base: _Base, pipeline: Pipeline) -> Link:
-    endpoint_facts = facts(dict(base.host.facts()))
+def _link(ground: _Ground, pipeline: Pipeline) -> Link:
+    endpoint_facts = facts(dict(ground.host.facts()))
     boot_id = _new_id()
 
     def hello() -> link_pb2.Hello:
@@ -185,19 +188,19 @@ def _link(base: _Base, pipeline: Pipeline) -> Link:
             boot_id=boot_id,
         )
 
-    surroundings = Surroundings(_now, SystemRandom(), Pace(first_try_s_max=base.config.controller.first_try_s_max))
-    return Link(base.config, base.recorder, Listener(base.inbox), hello, surroundings)
+    surroundings = Surroundings(_now, SystemRandom(), Pace(first_try_s_max=ground.config.controller.first_try_s_max))
+    return Link(ground.config, ground.recorder, Listener(ground.inbox), hello, surroundings)
 
 
-def _start_watchers(base: _Base, held: ExitStack) -> None:
-    folders = [FolderWatch(FileRole.MODEL, base.config.agent.model_dir)]
-    files = FileWatcher(declared(base.config, base.config_path), folders, base.inbox, _now)
+def _start_watchers(ground: _Ground, held: ExitStack) -> None:
+    folders = [FolderWatch(FileRole.MODEL, ground.config.agent.model_dir)]
+    files = FileWatcher(declared(ground.config, ground.config_path), folders, ground.inbox, _now)
     files.start()
     held.callback(files.stop)
-    if sys.platform == "linux" and any(one.unit for one in base.config.service):
+    if sys.platform == "linux" and any(one.unit for one in ground.config.service):
         from homeostat_agent.decider.watching.units import UnitWatcher  # noqa: PLC0415  # jeepney costs 3 MB
 
-        units = UnitWatcher(base.config.service, base.inbox, _now)
+        units = UnitWatcher(ground.config.service, ground.inbox, _now)
         units.start()
         held.callback(units.stop)
 
@@ -217,7 +220,7 @@ def _whoami(config: AgentConfig) -> Endpoint:
     except IdentityError as error:
         log.warning("event=identity-unusable reason=%r", str(error))
         identity = None
-    name = identity.endpoint_id if identity else config.agent.name or os.uname().nodename
+    name = identity.endpoint_id if identity else config.agent.name or socket.gethostname()
     return Endpoint(name, endpoint_labels(config, identity))
 
 
@@ -226,6 +229,22 @@ def _make_folder(folder: Path, mode: int) -> None:
         folder.mkdir(mode=mode, parents=True, exist_ok=True)
     except OSError as error:
         raise StartError(f"{folder}: cannot be made: {error.strerror}") from error
+
+
+def _lock(path: Path, held: ExitStack) -> None:
+    """Make sure that no other decider works on this store; the lock is gone with the process, however that ends."""
+    if sys.platform == "win32":
+        return  # the service control manager runs a service once
+    import fcntl  # noqa: PLC0415  # there is none on Windows
+
+    try:
+        lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        held.callback(os.close, lock)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise StartError(f"{path.parent}: another agent runs already") from None
+    except OSError as error:
+        raise StartError(f"{path}: {error.strerror}") from error
 
 
 def _take_signals(inbox: Inbox) -> None:
