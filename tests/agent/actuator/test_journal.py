@@ -58,6 +58,37 @@ def test_nothing_counts_before_it_is_committed(path: Path, journal: Journal) -> 
     assert seen_by_another(path, "SELECT number FROM step") == [(0,)]
 
 
+def synchronous(journal: Journal) -> int:
+    (found,) = journal._connection.execute("PRAGMA synchronous").fetchone()
+    return int(found)
+
+
+def test_what_is_written_lazily_is_there_for_others_and_the_disk_is_waited_for_again_afterwards(
+    path: Path, journal: Journal
+) -> None:
+    journal.begin(order("run-1"), run("run-1", NOW), NOW)
+    with journal.lazily():
+        assert synchronous(journal) == 1  # NORMAL
+        assert len(seen_by_another(path, "SELECT id FROM run")) == 1
+        journal.begin(order("run-2"), run("run-2", NOW), NOW)
+        assert journal.is_writing()
+    assert not journal.is_writing()
+    assert synchronous(journal) == 2  # FULL
+    assert len(seen_by_another(path, "SELECT id FROM run")) == 2
+
+
+def test_what_fails_while_it_is_written_lazily_is_not_there(path: Path, journal: Journal) -> None:
+    journal.begin(order("run-0", nonce=b"n"), run("run-0", NOW), NOW)
+    writing = journal.lazily()
+    writing.__enter__()
+    journal.begin(order("run-1"), run("run-1", NOW), NOW)
+    with pytest.raises(sqlite3.IntegrityError) as failed:
+        journal.begin(order("run-2", nonce=b"n"), run("run-2", NOW), NOW)
+    assert not writing.__exit__(failed.type, failed.value, failed.tb)
+    assert synchronous(journal) == 2
+    assert seen_by_another(path, "SELECT id FROM run") == [("run-0",)]
+
+
 def test_committing_nothing_is_nothing(journal: Journal) -> None:
     journal.commit()
 

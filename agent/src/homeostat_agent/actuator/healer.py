@@ -6,6 +6,7 @@ endpoint shows: no forward step is ever carried out a second time.
 
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -55,10 +56,10 @@ class Healer:
         """
         now = self.clock.now()
         run = Run(order.run_id, order.incident_id, order.playbook.name, Stage.PRECHECKING, now + PRECHECK_MAX)
-        self.journal.begin(order, run, now)
         attempt = _Attempt(self, order, now, planned)
-        said = attempt.note(run.stage, now, f"accepted for {order.subject} under rule {order.rule}")
-        self.journal.commit()
+        with self.journal.lazily():  # nothing is changed before the plan is written down
+            self.journal.begin(order, run, now)
+            said = attempt.note(run.stage, now, f"accepted for {order.subject} under rule {order.rule}")
         self.progress(order.run_id, said)
         return attempt.drive(run, Command.PRECHECK)
 
@@ -93,18 +94,26 @@ class _Attempt:
         return self.outcome
 
     def move(self, run: Run, event: Event) -> tuple[Run, Command]:
-        """Apply an event and write down where the run is now; an end is on disk with its outcome when this returns."""
+        """Apply an event and write down where the run is now; an end is on disk with its outcome when this returns.
+
+        Before a change of the endpoint, the commit is left to the first step, with which it makes one transaction.
+        """
         now = self.healer.clock.now()
         moved, command = healing.advance(run, event, self._deadline(run, event, now))
-        said = self.note(run.stage, now, _said(event))
-        if moved.ending is None:
-            self.healer.journal.save(moved, self.before)
-        else:
-            self.outcome = self._ended(moved, now)
-            self.healer.journal.end(moved, outcomes.outcome_to_wire(self.outcome).SerializeToString())
-            self.healer.journal.commit()
+        with self.healer.journal.lazily() if moved.stage is Stage.VERIFYING else nullcontext():
+            said = self.note(run.stage, now, _said(event))
+            self._write(moved, now)
         self.healer.progress(self.order.run_id, said)
         return moved, command
+
+    def _write(self, moved: Run, now: datetime) -> None:
+        journal = self.healer.journal
+        if moved.ending is None:
+            journal.save(moved, self.before)
+            return
+        self.outcome = self._ended(moved, now)
+        journal.end(moved, outcomes.outcome_to_wire(self.outcome).SerializeToString())
+        journal.commit()
 
     def note(self, stage: Stage, at: datetime, detail: str) -> RunStep:
         """Add a line to the run's record, and return it."""
@@ -165,20 +174,19 @@ class _Attempt:
         return Done(details[0] if len(details) == 1 else f"{len(details)} steps are done")
 
     def _step(self, direction: str, number: int, step: Step, within_s: float) -> StepResult:
-        run_id = self.order.run_id
-        self.healer.journal.step_begun(run_id, direction, number, self.healer.clock.now())
-        self.healer.journal.commit()
+        run_id, journal, clock = self.order.run_id, self.healer.journal, self.healer.clock
+        # The first step waits for the disk, with the plan; the others are in the plan already.
+        with nullcontext() if journal.is_writing() else journal.lazily():
+            journal.step_begun(run_id, direction, number, clock.now())
+        journal.commit()
         result = self._safely(
             lambda: self.healer.host.run(step, within_s), lambda reason: StepResult(ok=False, detail=reason)
         )
-        # Committed with what comes next: if that is lost, the endpoint still shows what was done.
-        self.healer.journal.step_done(
-            run_id, direction, number, StepDone(self.healer.clock.now(), result.ok, result.detail)
-        )
+        with journal.lazily():
+            journal.step_done(run_id, direction, number, StepDone(clock.now(), result.ok, result.detail))
         return result
 
     def _settle_and_verify(self, run: Run) -> Event:
-        self.healer.journal.commit()
         settle_s = self.order.playbook.settle.total_seconds()
         within_s = self.order.playbook.verify_within.total_seconds()
         left_s = self._left_s(run, self.order.playbook.settle + self.order.playbook.verify_within)

@@ -3,10 +3,15 @@
 Nothing is done to the endpoint before `commit` has put the intent on disk. A run's end and its outcome are one
 transaction; the outcome stays until the decider has stored it. Used approvals are remembered for longer than any
 approval lives. One thread uses a journal.
+
+`commit` waits for the disk (synchronous FULL). What is written `lazily` outlives this process, however it ends, but
+perhaps not a loss of power: that is for lines whose loss changes nothing, because a run is resumed by what the endpoint
+shows and no forward step is repeated.
 """
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -99,6 +104,23 @@ class Journal:
         if self._connection.in_transaction:
             self._connection.execute("COMMIT")
 
+    @contextmanager
+    def lazily(self) -> Iterator[None]:
+        """Commit what is written inside without waiting for the disk; what was written before is committed first."""
+        self.commit()
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+            self.commit()
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            self._connection.execute("PRAGMA synchronous = FULL")
+
+    def is_writing(self) -> bool:
+        """Whether something was written that is not committed yet."""
+        return self._connection.in_transaction
+
     def steps_done(self, run_id: str, direction: str) -> frozenset[int]:
         """Return the numbers of the steps that ended well."""
         found = self._connection.execute(
@@ -146,11 +168,11 @@ class Journal:
 
     def acknowledge(self, run_id: str, now: datetime) -> bool:
         """Forget an outcome that the decider has stored; False where there is none."""
-        if not self._change("DELETE FROM outcome WHERE run_id = ?", (run_id,)):
-            return False
-        self._forget_old(now)
-        self.commit()
-        return True
+        with self.lazily():  # were it lost, the outcome would be told once more
+            known = self._change("DELETE FROM outcome WHERE run_id = ?", (run_id,)) > 0
+            if known:
+                self._forget_old(now)
+        return known
 
     def _forget_old(self, now: datetime) -> None:
         self._change(

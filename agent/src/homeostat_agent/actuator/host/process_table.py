@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from homeostat_agent.actuator.host.port import Moment
@@ -91,8 +92,9 @@ def ancestors(pid: int) -> frozenset[int]:
     return frozenset(found)
 
 
+@cache
 def boot() -> str:
-    """Return what changes with every boot."""
+    """Return what changes with every boot; no process sees it change."""
     return _read("/proc/sys/kernel/random/boot_id").decode("ascii", "replace").strip()
 
 
