@@ -363,6 +363,14 @@ def test_every_collection_is_bounded() -> None:
     assert told(at_the_bound) == []
 
 
+def test_the_search_for_rules_that_never_apply_is_bounded() -> None:
+    # Each of these rules is compared with all before it, pattern by pattern, until the allowance is used up.
+    subjects = tuple(f"service:{name}-*" for name in numbered(values.NAMES_MAX))
+    many = [replace(RULE, name=name, subjects=tuple(f"{one}{name}" for one in subjects)) for name in numbered(199)]
+    assert one(with_rules(many[0], replace(many[0], name="again"), *many[1:])).startswith("rules[1]: never applies")
+    assert told(with_rules(*many, replace(many[0], name="again"))) == []
+
+
 def test_every_list_of_a_rule_is_bounded() -> None:
     most = tuple(f"service:{name}" for name in numbered(values.NAMES_MAX))
     assert told(with_rule(subjects=most)) == []

@@ -5,7 +5,7 @@ controller checks before it publishes, the agent and the actuator before they ac
 document. A waiver may only lower a level: what widens authority is a rule, where budgets and reviews can see it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import chain
 from typing import TypeVar
@@ -198,32 +198,32 @@ def _never_selected(path: Path, selector: Selector, policy: Policy) -> Iterator[
 
 def _shadowed(policy: Policy) -> Iterator[Problem]:
     rules = policy.rules[: values.RULES_MAX]
+    allowance = iter(range(values.COMPARISONS_MAX))
     for at, rule in enumerate(rules):
         narrowed = Selector({**policy.selector.matches, **rule.selector.matches})
-        before = [one for one in rules[:at] if _selects_all_of(one.selector, narrowed)]
-        names = _covering(before, rule)
+        before = [one for one in rules[:at] if one.faults & rule.faults and _selects_all_of(one.selector, narrowed)]
+        names = _covering(before, rule, allowance)
         if names:
             sentence = f"never applies: {values.listed(names)} above it covers all of it; move this rule up"
             yield Problem(("rules", at), sentence, between=True)
 
 
-def _covering(before: Sequence[Rule], rule: Rule) -> list[str]:
+def _covering(before: Sequence[Rule], rule: Rule, allowance: Iterator[int]) -> list[str]:
     """Return the names of the rules that leave nothing to `rule`, or nothing where something is left."""
     names: set[str] = set()
-    for fault in rule.faults:
-        for pattern in rule.subjects:
-            first = _first_covering(before, fault, pattern)
-            if first is None:
-                return []
-            names.add(values.shown(first.name))
+    for pattern in rule.subjects:
+        left = set(rule.faults)
+        for one in before:
+            if left & one.faults and _covers(one, pattern, allowance):
+                names.add(values.shown(one.name))
+                left -= one.faults
+        if left:
+            return []
     return sorted(names)
 
 
-def _first_covering(rules: Iterable[Rule], fault: FaultClass, pattern: str) -> Rule | None:
-    covers = (
-        one for one in rules if fault in one.faults and any(pattern_covers(wide, pattern) for wide in one.subjects)
-    )
-    return next(covers, None)
+def _covers(rule: Rule, pattern: str, allowance: Iterator[int]) -> bool:
+    return any(next(allowance, None) is not None and pattern_covers(wide, pattern) for wide in rule.subjects)
 
 
 def _selects_all_of(wide: Selector, narrow: Selector) -> bool:

@@ -41,6 +41,8 @@ VERIFY_WITHIN_MAX = timedelta(minutes=30)
 DAY_MINUTES = 24 * 60
 YEAR_LEAST = 2000
 YEAR_MOST = 2999
+# Pairs of patterns that are compared in search of rules that never apply; beyond, none is reported.
+COMPARISONS_MAX = 20_000
 # A text longer than this is cut where a sentence quotes it.
 _QUOTED_CHARACTERS_MAX = 60
 

@@ -14,8 +14,9 @@ from string import ascii_lowercase, digits
 _FIRST_CHARACTERS = frozenset(ascii_lowercase + digits)
 _NAME_CHARACTERS = _FIRST_CHARACTERS | frozenset("._@-")
 _ALPHABET = _NAME_CHARACTERS | {":"}
-# Patterns whose tokens are kept: a large policy's rules hold fewer.
-_TOKENS_KEPT_MAX = 512
+_ALONE = {character: frozenset(character) for character in _ALPHABET}
+# Answers that are kept, since a check asks the same thing several times over.
+_ANSWERS_KEPT_MAX = 512
 
 
 class SubjectKind(StrEnum):
@@ -49,6 +50,7 @@ ENDPOINT = Subject(SubjectKind.ENDPOINT, "self")
 _Token = frozenset[str] | None
 
 
+@lru_cache(maxsize=_ANSWERS_KEPT_MAX)
 def can_match(pattern: str, kind: SubjectKind) -> bool:
     """Say whether any subject of this kind could match the pattern."""
     if kind is SubjectKind.ENDPOINT:
@@ -126,7 +128,7 @@ def _over_stars(tokens: tuple[_Token, ...], places: Iterable[int]) -> set[int]:
     return reached
 
 
-@lru_cache(maxsize=_TOKENS_KEPT_MAX)
+@lru_cache(maxsize=_ANSWERS_KEPT_MAX)
 def _tokens(pattern: str) -> tuple[_Token, ...]:
     return tuple(_token(part) for part in _parts(pattern))
 
@@ -152,5 +154,5 @@ def _token(part: str) -> _Token:
     if part == "?":
         return _ALPHABET
     if len(part) == 1:
-        return frozenset(part) & _ALPHABET
+        return _ALONE.get(part, frozenset())
     return frozenset(character for character in _ALPHABET if fnmatchcase(character, part))

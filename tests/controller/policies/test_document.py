@@ -72,6 +72,17 @@ def test_problems_above_the_bound_are_counted() -> None:
     assert problems[-1] == LocatedProblem(51 + 1, problems[-1].column, (), f"and {PROBLEMS_MAX + 1} more problems")
 
 
+def test_the_largest_policies_are_checked_too() -> None:
+    rules = "".join(
+        f"  - {{name: r{i}, when: {{fault: service-down, subject: [{subjects}]}}, level: observe}}\n"
+        for i in range(200)
+        for subjects in [", ".join(f"'service:*{i}*{j}*'" for j in range(20))]
+    )
+    problems = compile_policy(f"name: web\nrules:\n{rules}").problems
+    assert problems
+    assert all(one.sentence.startswith("never applies") for one in problems)
+
+
 def test_what_stands_in_for_something_broken_is_not_complained_about() -> None:
     source = """name: web
 select: {labels: {env: prod}}

@@ -226,9 +226,7 @@ class _Reader:
 
     def _mapping(self, path: Path) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for event in iter(self._next, None):
-            if isinstance(event, MappingEndEvent):
-                break
+        while not isinstance(event := self._next(), MappingEndEvent):
             key = self._key(event, path)
             value = self._next()
             inside = (*path, key)
@@ -258,9 +256,7 @@ class _Reader:
 
     def _sequence(self, path: Path) -> list[Any]:
         found: list[Any] = []
-        for event in iter(self._next, None):
-            if isinstance(event, SequenceEndEvent):
-                break
+        while not isinstance(event := self._next(), SequenceEndEvent):
             inside = (*path, len(found))
             point = _point(event.start_mark)
             self._reading.places[inside] = Place(point, point)
