@@ -128,7 +128,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Waiver:
-    """A named, owned, expiring override of some rules' level on some endpoints."""
+    """A named, owned, expiring reduction of some rules' level on some endpoints; it never raises one."""
 
     name: str
     owner: str
