@@ -108,6 +108,21 @@ def test_a_whole_group_is_ended(groups: Groups, tmp_path: Path) -> None:
     assert not is_running(worker)
 
 
+def test_a_whole_group_is_ended_where_the_kernel_cannot_signal_groups(groups: Groups, tmp_path: Path) -> None:
+    service, pid = start_and_wait(groups, tmp_path, WITH_WORKER)
+    worker = worker_of(pid)
+    older = Groups(lambda _handle, _number: False)  # as before Linux 6.9
+    assert older.stop(service, WITHIN_S).ok
+    assert not is_running(pid)
+    assert not is_running(worker)
+
+
+def test_a_deaf_group_is_killed_where_the_kernel_cannot_signal_groups(groups: Groups, tmp_path: Path) -> None:
+    service, pid = start_and_wait(groups, tmp_path, DEAF)
+    older = Groups(lambda _handle, _number: False)
+    assert older.stop(service, 0.2) == StepResult(ok=True, detail=f"ended process {pid} with SIGKILL")
+
+
 def test_what_is_left_of_a_group_is_ended_before_a_new_start(groups: Groups, tmp_path: Path) -> None:
     service, pid = start_and_wait(groups, tmp_path, WITH_WORKER)
     worker = worker_of(pid)

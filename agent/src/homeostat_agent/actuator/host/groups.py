@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from homeostat_agent.actuator.host import handles, pid_file, process_table
@@ -21,14 +21,19 @@ from homeostat_agent.config import Service
 # A service's time to end after SIGTERM.
 GRACE_S = 5.0
 MARK = "HOMEOSTAT_PID_FILE"
+# A group that still has new members after so many walks through all processes forks faster than it can be ended.
+_ROUNDS_MAX = 10
 _LOOK_S_FIRST = 0.002
 _LOOK_S_MAX = 0.05
+
+SendToGroup = Callable[[int, signal.Signals], bool]
 
 
 class Groups:
     """The process groups of this endpoint; keeps those it started as children, to take them away when they end."""
 
-    def __init__(self) -> None:
+    def __init__(self, send_to_group: SendToGroup = handles.send_to_group) -> None:
+        self._send_to_group = send_to_group
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         # Which start time a pid without one was found to mean, before the wall clock was set.
         self._meant: dict[str, tuple[int, int]] = {}
@@ -123,7 +128,7 @@ class Groups:
         def send(number: signal.Signals) -> None:
             if not whole:
                 handles.send(handle, number)
-            elif not handles.send_to_group(handle, number):
+            elif not self._send_to_group(handle, number):  # before Linux 6.9
                 _to_members(found.pid, number, "")
 
         def ended(until: float) -> bool:
@@ -185,10 +190,17 @@ def _popen(service: Service) -> "subprocess.Popen[bytes]":
 
 
 def _to_members(group: int, number: signal.Signals, mark: str) -> None:
-    for member in _members(group, mark):
-        with handles.handle(member.pid, member.started) as handle:
-            if handle is not None:
-                handles.send(handle, number)
+    """Signal each member of a group (with `mark`), and those that were forked while that was done."""
+    told: set[tuple[int, int]] = set()
+    for _ in range(_ROUNDS_MAX):
+        new = [one for one in _members(group, mark) if (one.pid, one.started) not in told]
+        if not new:
+            return
+        for member in new:
+            told.add((member.pid, member.started))
+            with handles.handle(member.pid, member.started) as handle:
+                if handle is not None:
+                    handles.send(handle, number)
 
 
 def _members(group: int, mark: str) -> Iterator[Process]:

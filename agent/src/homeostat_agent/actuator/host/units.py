@@ -72,7 +72,7 @@ def restart(unit: str, within_s: float) -> StepResult:
 
 
 def _state(bus: DBusConnection, unit: str) -> UnitState | Missing:
-    (path,) = _manager(bus, "LoadUnit", "s", (unit,))
+    (path,) = _call(bus, "LoadUnit", "s", (unit,))
     loaded = _property(bus, path, _UNIT, "LoadState")
     if loaded != "loaded":
         return Missing(f"{unit} cannot be used: systemd says {loaded}.")
@@ -91,7 +91,7 @@ def _job(method: str, unit: str, within_s: float) -> StepResult:
             if isinstance(state, Missing) and method == "StartUnit":
                 return StepResult(ok=False, detail=state.reason)
             if isinstance(state, UnitState) and state.word == "failed" and method != "StopUnit":
-                _manager(bus, "ResetFailedUnit", "s", (unit,))
+                _call(bus, "ResetFailedUnit", "s", (unit,))
             return _await_job(bus, method, unit, within_s)
     except BusError as error:
         return StepResult(ok=False, detail=str(error))
@@ -102,8 +102,8 @@ def _await_job(bus: DBusConnection, method: str, unit: str, within_s: float) -> 
     deadline = time.monotonic() + within_s
     with bus.filter(rule, bufsize=_SIGNALS_MAX) as endings:
         _ask(bus, message_bus.AddMatch(rule))
-        _manager(bus, "Subscribe")
-        (job,) = _manager(bus, method, "ss", (unit, "replace"))
+        _call(bus, "Subscribe")
+        (job,) = _call(bus, method, "ss", (unit, "replace"))
         result = _ending(bus, endings, job, deadline)
     if not result:
         return StepResult(ok=False, detail=f"{unit}: systemd did not finish within {within_s:g} s")
@@ -124,7 +124,7 @@ def _ending(bus: DBusConnection, endings: "deque[Any]", job: str, deadline: floa
             return str(result)
 
 
-def _manager(
+def _call(
     bus: DBusConnection, method: str, signature: str | None = None, body: tuple[str, ...] = ()
 ) -> tuple[Any, ...]:
     manager = DBusAddress(_PATH, bus_name=_BUS_NAME, interface=_MANAGER)
