@@ -1,4 +1,7 @@
+from dataclasses import replace
+
 from fakes.decider_stage import NOW, Stage, one, outcome
+from homeostat.budget import failed
 from homeostat.diagnosis import FaultClass
 from homeostat.outcome import Ending
 from homeostat_agent.decider.effects import RecordRun, SendReceipt, StartHealing
@@ -25,6 +28,12 @@ def test_a_run_nobody_remembers_counts_by_its_outcome() -> None:
     past.ended(outcome(one(Stage().crash(), StartHealing), NOW, pack_id="p"))
     (run,) = past.history.runs
     assert (run.fault, run.rule, run.approved) == (FaultClass.UNEXPLAINED, "", True)
+
+
+def test_a_run_in_which_the_actuator_was_restarted_says_nothing_about_the_repair() -> None:
+    past = PastRuns()
+    past.ended(replace(outcome(one(Stage().crash(), StartHealing), NOW, Ending.ROLLED_BACK), restarts=1))
+    assert failed(past.history.runs) == ()
 
 
 def test_runs_are_bounded_and_the_oldest_is_forgotten() -> None:

@@ -1,10 +1,11 @@
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from fakes.decider_stage import ASK_IT, NOW, RESTART_IT, Stage, names, of, one, policy
+from fakes.decider_stage import ASK_IT, NOW, RESTART_IT, Stage, names, of, one, outcome, policy
 from homeostat.decision import Act, Ask
 from homeostat.outcome import Ending
 from homeostat.policy import Policy
@@ -127,6 +128,15 @@ def test_budgets_go_on_counting_and_an_outcome_sent_again_counts_once(restored: 
     assert [run.ending for run in found.past.values()] == [Ending.HEALED]
     stage = after(before, found, policy(RESTART_IT))
     assert names(stage.ended(start)) == ["ConfirmOutcome"]
+
+
+def test_a_repair_that_was_cut_off_is_tried_again_after_a_restart_too(restored: Keep) -> None:
+    before = Stage()
+    start = one(before.crash(), StartHealing)
+    cut_off = replace(outcome(start, before.now, Ending.ROLLED_BACK), restarts=1)
+    before.step(lambda: before.pipeline.ended(cut_off, before.now))
+    stage = after(before, restored(before), policy(RESTART_IT))
+    assert one(stage.tick(), StartHealing).incident.id == start.incident.id
 
 
 def test_runs_older_than_any_budget_are_left_behind(restored: Keep) -> None:

@@ -76,7 +76,7 @@ def _record(record: Record, stores: Stores) -> bool:
 def _record_outcome(record: RecordOutcome, stores: Stores) -> bool:
     outcome = record.outcome
     stores.incidents.run_started(outcome.run_id, outcome.incident_id, unknown_run(outcome))
-    if not stores.incidents.run_ended(outcome.run_id, outcome.ending):
+    if not stores.incidents.run_ended(outcome.run_id, outcome.ending, cut_off=outcome.restarts > 0):
         return True  # recorded before; the actuator had not heard of it
     stores.state.forget(RUN_KEY)
     message = outcomes.outcome_to_wire(outcome)

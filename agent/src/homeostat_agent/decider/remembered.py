@@ -42,7 +42,7 @@ class PastRuns:
     def ended(self, outcome: Outcome) -> None:
         """Note a run's ending; one that is not remembered is counted by what its outcome says."""
         known = self._past.get(outcome.run_id) or unknown_run(outcome)
-        self.begun(outcome.run_id, replace(known, ending=outcome.ending))
+        self.begun(outcome.run_id, replace(known, ending=outcome.ending, cut_off=outcome.restarts > 0))
 
     def forget(self, run_id: str) -> None:
         """Count a run no more: it has not come about."""

@@ -148,7 +148,7 @@ def test_runs_become_the_history_that_budgets_count(store: IncidentStore) -> Non
 def test_runs_are_bounded(store: IncidentStore, connection: sqlite3.Connection) -> None:
     for n in range(RUNS_MAX + 2):
         connection.execute(
-            "INSERT INTO run VALUES (?, 'i', 'p', 'service', 'web', 'service-down', 'r', ?, 0, NULL)", (f"r-{n}", n)
+            "INSERT INTO run VALUES (?, 'i', 'p', 'service', 'web', 'service-down', 'r', ?, 0, NULL, 0)", (f"r-{n}", n)
         )
     store.run_started("last", "i", past())
     assert connection.execute("SELECT count(*), min(started_us) FROM run").fetchone() == (RUNS_MAX, 3)

@@ -53,6 +53,8 @@ MIGRATIONS = (
 
     CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
     """,
+    # Whether the actuator was restarted during the run.
+    "ALTER TABLE run ADD COLUMN cut_off INTEGER NOT NULL DEFAULT 0",
 )
 
 

@@ -90,7 +90,7 @@ class IncidentStore:
     def run_started(self, run_id: str, incident_id: str, run: PastRun) -> None:
         """Keep a run from its start on; a repeat changes nothing."""
         self._connection.execute(
-            "INSERT OR IGNORE INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 run_id,
                 incident_id,
@@ -102,6 +102,7 @@ class IncidentStore:
                 _micros(run.started_at),
                 run.approved,
                 run.ending.value if run.ending else None,
+                run.cut_off,
             ),
         )
         self._connection.execute(
@@ -109,10 +110,13 @@ class IncidentStore:
             (RUNS_MAX,),
         )
 
-    def run_ended(self, run_id: str, ending: Ending) -> bool:
-        """Note a run's ending; return False where it had one already or was never started here."""
+    def run_ended(self, run_id: str, ending: Ending, *, cut_off: bool = False) -> bool:
+        """Note a run's ending; return False where it had one already or was never started here.
+
+        `cut_off`: the actuator was restarted during the run.
+        """
         changed = self._connection.execute(
-            "UPDATE run SET ending = ? WHERE id = ? AND ending IS NULL", (ending.value, run_id)
+            "UPDATE run SET ending = ?, cut_off = ? WHERE id = ? AND ending IS NULL", (ending.value, cut_off, run_id)
         )
         return changed.rowcount == 1
 
@@ -123,7 +127,8 @@ class IncidentStore:
     def runs(self, since: datetime) -> dict[str, PastRun]:
         """Return the runs started since then by their ids, oldest first."""
         rows = self._connection.execute(
-            "SELECT id, playbook, subject_kind, subject_name, fault, rule, started_us, approved, ending FROM run "
+            "SELECT id, playbook, subject_kind, subject_name, fault, rule, started_us, approved, ending, cut_off "
+            "FROM run "
             "WHERE started_us >= ? ORDER BY started_us, id",
             (_micros(since),),
         )
@@ -174,8 +179,8 @@ def _incident(body: bytes, closed_us: int | None) -> incident_pb2.Incident:
     return incident
 
 
-def _past_run(row: tuple[str, str, str, str, str, int, int, str | None]) -> PastRun:
-    playbook, kind, name, fault, rule, started_us, approved, ending = row
+def _past_run(row: tuple[str, str, str, str, str, int, int, str | None, int]) -> PastRun:
+    playbook, kind, name, fault, rule, started_us, approved, ending, cut_off = row
     return PastRun(
         playbook=playbook,
         subject=Subject(SubjectKind(kind), name),
@@ -184,6 +189,7 @@ def _past_run(row: tuple[str, str, str, str, str, int, int, str | None]) -> Past
         started_at=_EPOCH + timedelta(microseconds=started_us),
         ending=Ending(ending) if ending else None,
         approved=bool(approved),
+        cut_off=bool(cut_off),
     )
 
 
