@@ -121,10 +121,12 @@ class Stage:
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
+    before = set(threading.enumerate())
     made = Stage(tmp_path)
     yield made
     made.close()
-    assert not {one.name for one in threading.enumerate()} & {"link", "uplink", "inbox", "controller"}
+    left = {one.name for one in set(threading.enumerate()) - before}
+    assert not left & {"link", "uplink", "inbox", "controller"}
 
 
 def test_a_policy_is_verified_accepted_and_shown_and_an_older_one_is_never_taken(stage: Stage) -> None:

@@ -12,6 +12,17 @@ from homeostat_controller.client.exits import CommandError
 MALFORMED = sorted((Path(__file__).parents[1] / "malformed_policies").glob("*.yaml"))
 
 
+def texts() -> dict[str, tuple[str, list[str]]]:
+    """Each malformed policy that can be sent as text at all, with the places it must be refused at."""
+    found = {}
+    for file in MALFORMED:
+        try:
+            found[file.name] = file.read_bytes().decode(), expected(file)
+        except UnicodeDecodeError:
+            continue  # the command line refuses it before it is sent
+    return found
+
+
 def standing(api: Client, name: str) -> dict[str, Any]:
     """What the controller knows of an endpoint's policies."""
     row = next(one for one in api.items("/endpoints", 0) if one["name"] == name)
@@ -27,7 +38,8 @@ def expected(file: Path) -> list[str]:
 
 @pytest.mark.timeout(300)
 def test_a_good_policy_arrives_and_no_bad_one_changes_anything() -> None:
-    assert len(MALFORMED) >= 40
+    malformed = texts()
+    assert len(malformed) >= 40
     with stage(period_s=1.0) as (_, api, (endpoint,)):
         first = standing(api, endpoint.name)["active"]
         made = api.post("/policies", {"text": POLICY.replace("name: bench", "name: bench\ndescription: The second.")})
@@ -35,13 +47,14 @@ def test_a_good_policy_arrives_and_no_bad_one_changes_anything() -> None:
         until("the second revision", lambda: standing(api, endpoint.name)["active"]["revision"] == made["revision"])
 
         before = standing(api, endpoint.name)
-        assert before["offered"] == before["active"] == before["last_good"] or before["last_good"] == first
-        for file in MALFORMED:
-            with pytest.raises(CommandError) as refused:
-                api.post("/policies", {"text": file.read_bytes().decode("utf-8", "replace"), "file": file.name})
-            assert refused.value.what
-            for place in expected(file):
-                assert place in refused.value.why, (file.name, refused.value.why)
+        assert before["offered"] == before["active"]
+        for name, (text, places) in malformed.items():
+            try:
+                api.post("/policies", {"text": text, "file": name})
+            except CommandError as refused:
+                assert [one for one in places if one not in refused.why] == [], (name, refused.why)
+            else:
+                pytest.fail(f"{name} was published")
         assert standing(api, endpoint.name) == before
 
         elsewhere = POLICY.replace("name: bench", "name: elsewhere\nselect: {labels: {role: [no-such-role]}}")

@@ -16,6 +16,7 @@ def demo(tmp_path: Path) -> Layout:
     made = layout.make(tmp_path / "demo")
     for endpoint in layout.ENDPOINTS:
         made.pid_file(endpoint).parent.mkdir(parents=True)
+        made.agent(endpoint.name).mkdir(parents=True)
     return made
 
 

@@ -30,3 +30,12 @@ def test_every_configuration_is_one_the_agent_takes(endpoint: layout.DemoEndpoin
     assert bool(loaded.watched_file) is endpoint.has_config_file
     assert bool(loaded.folder) is endpoint.has_cache
     assert bool(loaded.program) is endpoint.has_report
+
+
+def test_sockets_fit_however_deep_the_folder_lies(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 100) / "demo"
+    made = layout.make(deep)
+    assert len(str(made.run("kiosk-1") / "actuator.sock")) < 107
+    assert made.runs.stat().st_mode & 0o077 == 0
+    assert layout.make(deep) == made
+    made.runs.rmdir()

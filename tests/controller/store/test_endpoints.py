@@ -27,11 +27,13 @@ def test_one_endpoint_has_all_that_was_reported(database: Database) -> None:
     policy = session_states.PolicyRow(
         offered_name="web",
         offered_revision=8,
+        offered_sha256=b"o" * 32,
         active_name="web",
         active_revision=7,
         active_sha256=b"a" * 32,
         last_good_name="web",
         last_good_revision=6,
+        last_good_sha256=b"l" * 32,
         rejected_name="web",
         rejected_revision=8,
         rejected_sha256=b"r" * 32,

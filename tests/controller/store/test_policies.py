@@ -88,7 +88,7 @@ def test_the_list_shows_who_runs_what(database: Database) -> None:
     for number in range(3):
         endpoint_id = add_endpoint(database, f"ep-{number}")
         revision = 1 if number else 7
-        row = session_states.PolicyRow("web", 1, "web", revision, b"", "", 0, "", 0, b"", "", None)
+        row = session_states.PolicyRow("web", 1, b"o" * 32, "web", revision, b"", "", 0, b"", "", 0, b"", "", None)
         with database.write() as connection:
             session_states.write(connection, [session_states.Report(endpoint_id, START, connected=True, policy=row)])
     with database.read() as connection:

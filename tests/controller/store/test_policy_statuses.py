@@ -6,11 +6,13 @@ from homeostat_controller.store.database import Database
 ROW = session_states.PolicyRow(
     offered_name="web",
     offered_revision=2,
+    offered_sha256=b"o" * 32,
     active_name="web",
     active_revision=1,
     active_sha256=b"\x01" * 32,
     last_good_name="web",
     last_good_revision=1,
+    last_good_sha256=b"l" * 32,
     rejected_name="web",
     rejected_revision=2,
     rejected_sha256=b"\x02" * 32,

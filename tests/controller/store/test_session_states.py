@@ -11,7 +11,7 @@ from homeostat_controller.store.database import Database
 from homeostat_controller.store.session_states import HelloRow, PolicyRow, Report, StateRow, TelemetryRow
 
 HELLO = HelloRow("0.2.0", 1, 3, "model-7", "boot-1", {"os": "debian", "cpus": 4}, {"role": "db"})
-POLICY = PolicyRow("web", 2, "web", 2, b"a" * 32, "web", 1, "", 0, b"", "", None)
+POLICY = PolicyRow("web", 2, b"o" * 32, "web", 2, b"a" * 32, "web", 1, b"", "", 0, b"", "", None)
 
 
 def test_a_batch_of_mixed_reports_changes_each_its_own(database: Database) -> None:
@@ -47,7 +47,7 @@ def test_labels_stay_where_a_hello_leaves_them_out(database: Database) -> None:
 def test_a_second_report_replaces_the_first(database: Database) -> None:
     add_endpoint(database)
     for dropped, revision in ((1, 2), (5, 9)):
-        policy = PolicyRow("web", revision, "web", revision, b"", "", 0, "", 0, b"", "", None)
+        policy = PolicyRow("web", revision, b"o" * 32, "web", revision, b"", "", 0, b"", "", 0, b"", "", None)
         report = Report(
             "ep-1", START, connected=True, policy=policy, telemetry=TelemetryRow(START, {"a": 1.0}, dropped)
         )

@@ -120,11 +120,13 @@ def policy_row(said: link_pb2.PolicyStatus, now: datetime) -> PolicyRow:
     return PolicyRow(
         offered_name=cleaning.text(said.offered.name)[:255],
         offered_revision=min(said.offered.revision, _BIG_MAX),
+        offered_sha256=said.offered.sha256[:32],
         active_name=cleaning.text(said.active.name)[:255],
         active_revision=min(said.active.revision, _BIG_MAX),
         active_sha256=said.active.sha256[:32],
         last_good_name=cleaning.text(said.last_good.name)[:255],
         last_good_revision=min(said.last_good.revision, _BIG_MAX),
+        last_good_sha256=said.last_good.sha256[:32],
         rejected_name=cleaning.text(rejected.policy.name)[:255],
         rejected_revision=min(rejected.policy.revision, _BIG_MAX),
         rejected_sha256=rejected.policy.sha256[:32],

@@ -57,9 +57,11 @@ def policy_status(said: PolicyStatusView) -> schemas.PolicyStatus:
     """Say what became of the policies that an endpoint was offered."""
     reference = schemas.PolicyReference
     return schemas.PolicyStatus(
-        offered=reference(name=said.offered_name, revision=said.offered_revision),
+        offered=reference(name=said.offered_name, revision=said.offered_revision, sha256=said.offered_sha256.hex()),
         active=reference(name=said.active_name, revision=said.active_revision, sha256=said.active_sha256.hex()),
-        last_good=reference(name=said.last_good_name, revision=said.last_good_revision),
+        last_good=reference(
+            name=said.last_good_name, revision=said.last_good_revision, sha256=said.last_good_sha256.hex()
+        ),
         rejected=reference(name=said.rejected_name, revision=said.rejected_revision, sha256=said.rejected_sha256.hex()),
         rejected_reason=said.rejected_reason,
         rejected_at=said.rejected_at,

@@ -78,7 +78,7 @@ def stop(folder: Folder = FOLDER, models: Models = MODELS) -> None:  # noqa: ARG
 
 
 def _running(folder: Path) -> Layout:
-    if not (folder / "ports.json").exists():
+    if not (folder / "chosen.json").exists():
         raise CommandError("No demo runs here.", f"{folder} does not exist.", "./demo starts one.")
     demo = layout.make(folder.resolve())
     if not stage.is_up(demo):

@@ -4,8 +4,10 @@ Everything is below one folder. Ports are chosen once, written down, and kept: a
 """
 
 import json
+import os
 import socket
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +36,8 @@ ENDPOINTS = (
     DemoEndpoint("kiosk-1", "kiosk", {"role": "kiosk"}, has_cache=True, has_report=True),
 )
 CACHE_LIMIT_MIB = 32
+# A Unix socket's path has at most 107 bytes; below this folder lie an endpoint's name and the socket's own.
+RUNS_BYTES_MAX = 75
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class Layout:
 
     root: Path
     ports: dict[str, int]
+    runs: Path
 
     @property
     def controller(self) -> Path:
@@ -62,13 +67,17 @@ class Layout:
         """The folder of one endpoint."""
         return self.root / "endpoints" / name
 
+    def run(self, name: str) -> Path:
+        """The folder of one endpoint's sockets and pid files."""
+        return self.runs / name
+
     def log(self, name: str) -> Path:
         """The log of one of the demo's processes."""
         return self.root / "logs" / f"{name}.log"
 
     def pid_file(self, endpoint: DemoEndpoint) -> Path:
         """The pid file of an endpoint's service."""
-        return self.agent(endpoint.name) / "run" / f"{endpoint.service}.pid"
+        return self.run(endpoint.name) / f"{endpoint.service}.pid"
 
     def site_file(self, endpoint: DemoEndpoint) -> Path:
         """The configuration file of an endpoint's service."""
@@ -84,15 +93,19 @@ def make(root: Path) -> Layout:
 
     Raises OSError when no ports are free or the folder cannot be written.
     """
-    file = root / "ports.json"
+    file = root / "chosen.json"
     if file.exists():
-        return Layout(root, json.loads(file.read_text(encoding="utf-8")))
+        chosen = json.loads(file.read_text(encoding="utf-8"))
+        return Layout(root, chosen["ports"], Path(chosen["runs"]))
     for folder in (root, root / "logs", root / "controller"):
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
     ports = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
-    file.write_text(json.dumps(ports), encoding="utf-8")
-    return Layout(root, ports)
+    runs = root / "run"
+    if len(os.fsencode(runs)) > RUNS_BYTES_MAX:
+        runs = Path(tempfile.mkdtemp(prefix="homeostat-demo-"))
+    file.write_text(json.dumps({"ports": ports, "runs": str(runs)}), encoding="utf-8")
+    return Layout(root, ports, runs)
 
 
 def service_command(layout: Layout, endpoint: DemoEndpoint) -> tuple[str, ...]:
@@ -112,7 +125,9 @@ def agent_toml(layout: Layout, endpoint: DemoEndpoint, model_dir: Path) -> str:
     here = layout.agent(endpoint.name)
     site = layout.site_file(endpoint)
     lines = [
-        *_table("agent", name=endpoint.name, data_dir=here / "data", run_dir=here / "run", model_dir=model_dir),
+        *_table(
+            "agent", name=endpoint.name, data_dir=here / "data", run_dir=layout.run(endpoint.name), model_dir=model_dir
+        ),
         "sample_period_s = 1.0",
         "",
         "[controller]",

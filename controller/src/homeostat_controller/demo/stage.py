@@ -59,7 +59,7 @@ def client(layout: Layout) -> Client:
 def start_service(layout: Layout, endpoint: DemoEndpoint) -> None:
     """Start an endpoint's service and write its pid file, as its init system would have."""
     here = layout.agent(endpoint.name)
-    for folder in (here, here / "run", here / "data", here / "actuator"):
+    for folder in (here, layout.run(endpoint.name), here / "data", here / "actuator"):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if endpoint.has_cache:
         layout.cache(endpoint).mkdir(exist_ok=True)
@@ -91,7 +91,7 @@ def start_agent(layout: Layout, endpoint: DemoEndpoint) -> None:
 
 
 def end(layout: Layout) -> None:
-    """End everything that was started, and remove the folder."""
+    """End everything that was started, and remove its folders."""
     named = processes.remembered(layout.processes)
     agents = [started for name, started in named.items() if name != "controller"]
     # Agents first, or they would restart the services that end next.
@@ -99,6 +99,7 @@ def end(layout: Layout) -> None:
     services = [processes.read_pid_file(layout.pid_file(endpoint)) for endpoint in ENDPOINTS]
     processes.end([one for one in services if one is not None])
     processes.end([named["controller"]] if "controller" in named else [])
+    shutil.rmtree(layout.runs, ignore_errors=True)
     shutil.rmtree(layout.root)
 
 

@@ -92,11 +92,13 @@ class PolicyStatusView:
 
     offered_name: str = ""
     offered_revision: int = 0
+    offered_sha256: bytes = b""
     active_name: str = ""
     active_revision: int = 0
     active_sha256: bytes = b""
     last_good_name: str = ""
     last_good_revision: int = 0
+    last_good_sha256: bytes = b""
     rejected_name: str = ""
     rejected_revision: int = 0
     rejected_sha256: bytes = b""

@@ -81,11 +81,13 @@ class PolicyRow:
 
     offered_name: str
     offered_revision: int
+    offered_sha256: bytes
     active_name: str
     active_revision: int
     active_sha256: bytes
     last_good_name: str
     last_good_revision: int
+    last_good_sha256: bytes
     rejected_name: str
     rejected_revision: int
     rejected_sha256: bytes

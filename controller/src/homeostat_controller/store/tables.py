@@ -138,11 +138,13 @@ class EndpointPolicy(Record, table=True):
     endpoint_id: str = Field(primary_key=True, foreign_key="endpoint.id")
     offered_name: str
     offered_revision: int = Field(sa_type=BigInteger)
+    offered_sha256: bytes = Field(sa_type=LargeBinary)
     active_name: str
     active_revision: int = Field(sa_type=BigInteger)
     active_sha256: bytes = Field(sa_type=LargeBinary)
     last_good_name: str
     last_good_revision: int = Field(sa_type=BigInteger)
+    last_good_sha256: bytes = Field(sa_type=LargeBinary)
     rejected_name: str
     rejected_revision: int = Field(sa_type=BigInteger)
     rejected_sha256: bytes = Field(sa_type=LargeBinary)

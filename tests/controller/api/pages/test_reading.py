@@ -152,11 +152,13 @@ def hostile_fleet(web: Web) -> None:
     policy = session_states.PolicyRow(
         offered_name=HOSTILE,
         offered_revision=1,
+        offered_sha256=b"o" * 32,
         active_name=HOSTILE,
         active_revision=1,
         active_sha256=b"",
         last_good_name=HOSTILE,
         last_good_revision=1,
+        last_good_sha256=b"l" * 32,
         rejected_name=HOSTILE,
         rejected_revision=1,
         rejected_sha256=b"",

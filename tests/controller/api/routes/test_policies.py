@@ -100,11 +100,13 @@ def report(endpoint_id: str, now: Any, digest: bytes, **values: Any) -> session_
     row = {
         "offered_name": "",
         "offered_revision": 0,
+        "offered_sha256": b"",
         "active_name": "",
         "active_revision": 0,
         "active_sha256": digest,
         "last_good_name": "",
         "last_good_revision": 0,
+        "last_good_sha256": b"",
         "rejected_name": "",
         "rejected_revision": 0,
         "rejected_sha256": b"",

@@ -88,7 +88,7 @@ def _endpoints() -> None:
         "endpoint_id",
         texts="endpoint_id offered_name active_name last_good_name rejected_name rejected_reason",
         bigs="offered_revision active_revision last_good_revision rejected_revision",
-        blobs="active_sha256 rejected_sha256",
+        blobs="offered_sha256 active_sha256 last_good_sha256 rejected_sha256",
         times_or_null="rejected_at",
         refers="endpoint_id>endpoint.id",
         indexes="active_name active_revision",
