@@ -279,6 +279,21 @@ def test_told_to_end_during_a_run_it_ends_at_once_and_the_next_one_goes_on(rig: 
     again.close()
 
 
+def test_a_journal_that_breaks_ends_it_in_order(rig: Rig) -> None:
+    connection = ready(rig)
+    journal = sqlite3.connect(rig.data_dir / "journal.db")
+    journal.execute("DROP TABLE note")
+    journal.commit()
+    journal.close()
+    connection.heal("run-1", incident(WEB), "restart")
+    assert rig.process is not None
+    assert rig.process.wait(20) == 1
+    assert "event=journal-broken reason='no such table: note'" in rig.log()
+    assert "Traceback" not in rig.log()
+    assert web_pid(rig) == 0
+    connection.close()
+
+
 def test_the_policy_counts_again_after_a_restart(rig: Rig) -> None:
     ready(rig).close()
     rig.kill()

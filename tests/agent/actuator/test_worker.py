@@ -1,3 +1,4 @@
+import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -71,6 +72,7 @@ class Office:
         self.host = FakeHost(self.clock, {"web": self.service}, {"report": {}})
         self.post = Post()
         self.inbox = Inbox()
+        self.broken = False
         self.tidied = 0
         self.on_tidy: Callable[[], None] = lambda: None
         self.open()
@@ -79,10 +81,15 @@ class Office:
         """Begin, as a started process does."""
         self.connection = open_database(self.path)
         self.journal = Journal(self.connection)
-        trusted = Enrolment(ENDPOINT_ID, {}, self.signer.trusted_keys())
-        authority = Authority(PolicyStore(self.connection), verify, lambda: trusted, self.journal.is_used)
+        self.trusted = self.signer.trusted_keys()
+        authority = Authority(PolicyStore(self.connection), verify, self.enrolment, self.journal.is_used)
         healer = Healer(self.journal, self.host, self.clock, lambda _run, _step: None)
         self.worker = Worker(healer, authority, Decider(self.post.send, self.post.publish), self.tidy)
+
+    def enrolment(self) -> Enrolment:
+        if self.broken:
+            raise RuntimeError("broken")
+        return Enrolment(ENDPOINT_ID, {}, self.trusted)
 
     def tidy(self) -> None:
         self.tidied += 1
@@ -233,6 +240,27 @@ def test_a_run_asked_for_after_its_outcome_was_stored_is_refused(office: Office)
     office.heal()
     assert office.refusals() == [("run-1", "", "known-run")]
     assert len(office.host.steps) == 1
+
+
+# What breaks something is set aside.
+
+
+def test_a_wish_that_breaks_something_is_refused_and_the_next_one_is_not(office: Office) -> None:
+    office.use(policy())
+    office.broken = True
+    office.heal()
+    assert office.refusals() == [("run-1", "", "unexpected")]
+    assert not office.use(policy(2)).accepted
+    office.broken = False
+    office.heal("run-2")
+    assert len(office.outcomes()) == 1
+
+
+def test_a_journal_that_breaks_ends_the_work(office: Office) -> None:
+    office.use(policy())
+    office.connection.execute("DROP TABLE note")
+    with pytest.raises(sqlite3.OperationalError):
+        office.heal()
 
 
 # Approvals.

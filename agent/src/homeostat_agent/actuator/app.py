@@ -9,6 +9,7 @@ import os
 import select
 import signal
 import socket
+import sqlite3
 import sys
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from types import FrameType
 from homeostat.outcome import RunStep
 from homeostat.wire import outcomes
 from homeostat.wire.v1 import actuation_pb2
+from homeostat_agent import code_pages
 from homeostat_agent import config as configuration
 from homeostat_agent.actuator import enrolment, listening, preconditions
 from homeostat_agent.actuator.authority import Authority
@@ -63,6 +65,10 @@ def run(config_path: Path) -> int:
             raise StartError(str(error)) from error
         except Stopping:
             log.info("event=stopped while=healing")
+        except sqlite3.Error as error:
+            # Without the journal nothing may be done. Whoever supervises starts us again, and then it may be whole.
+            log.critical("event=journal-broken reason=%r", str(error))
+            return 1
     return 0
 
 
@@ -85,6 +91,7 @@ def _serve(config: AgentConfig, held: ExitStack) -> None:
     server.start()
     log.info("event=started data_dir=%s", data_dir)
     worker.start()
+    code_pages.give_back()
     worker.work(inbox)
     log.info("event=stopped")
 

@@ -4,26 +4,23 @@ What a run does next is decided in homeostat.healing and nowhere else. A run tha
 endpoint shows: no forward step is ever carried out a second time.
 """
 
-import logging
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 from homeostat import healing
 from homeostat.healing import Command, Done, DoneBadly, Event, NoData, Restarted, Run, Stage, TimedOut
 from homeostat.outcome import Outcome, RunStep
 from homeostat.plan import Refusal, Step
 from homeostat.wire import outcomes
+from homeostat_agent.actuator.fence import fenced
 from homeostat_agent.actuator.host.port import Host, StepResult
 from homeostat_agent.actuator.journal import TEXT_CHARACTERS_MAX, Journal, StepDone
 from homeostat_agent.actuator.order import Before, Order
 from homeostat_agent.actuator.planning import Planned, plan_afresh
 from homeostat_agent.actuator.port import Clock
 from homeostat_agent.actuator.verifiers import VERIFIERS, NotWell, Unknown, Verdict, Well
-
-log = logging.getLogger(__name__)
 
 # A configuration test may take 10 s, a walk through a large folder as long.
 PRECHECK_MAX = timedelta(seconds=30)
@@ -36,8 +33,6 @@ LOOK_GROWTH = 1.5
 
 FORWARD = "forward"
 BACKWARD = "backward"
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +174,8 @@ class _Attempt:
         with nullcontext() if journal.is_writing() else journal.lazily():
             journal.step_begun(run_id, direction, number, clock.now())
         journal.commit()
-        result = self._safely(
-            lambda: self.healer.host.run(step, within_s), lambda reason: StepResult(ok=False, detail=reason)
+        result = fenced(
+            lambda: self.healer.host.run(step, within_s), lambda reason: StepResult(ok=False, detail=reason), run_id
         )
         with journal.lazily():
             journal.step_done(run_id, direction, number, StepDone(clock.now(), result.ok, result.detail))
@@ -194,7 +189,7 @@ class _Attempt:
         until = self.healer.clock.elapsed() + min(left_s, within_s)
         wait_s = LOOK_S_FIRST
         while True:
-            verdict = self._safely(self._look, Unknown)
+            verdict = fenced(self._look, Unknown, self.order.run_id)
             left_s = until - self.healer.clock.elapsed()
             event = _event(verdict, last=left_s <= 0)
             if event is not None:
@@ -240,13 +235,6 @@ class _Attempt:
             order.pack_id,
             run.restarts,
         )
-
-    def _safely(self, work: Callable[[], T], failed: Callable[[str], T]) -> T:
-        try:
-            return work()
-        except Exception as error:  # one failing repair is settled; it must not end the actuator
-            log.exception("run=%s event=unexpected-error", self.order.run_id)
-            return failed(f"unexpected {type(error).__name__}: {error}")
 
 
 def _event(verdict: Verdict, *, last: bool) -> Event | None:

@@ -1,14 +1,12 @@
 """From a playbook to a plan, on facts read this moment. Proposals and healing runs plan alike."""
 
-import logging
 from dataclasses import dataclass
 
 from homeostat.plan import Plan, Refusal
-from homeostat_agent.actuator.actions import ACTIONS
+from homeostat_agent.actuator.actions import ACTIONS, Action
+from homeostat_agent.actuator.fence import fenced
 from homeostat_agent.actuator.host.port import Facts, Host, ServiceFacts
 from homeostat_agent.actuator.order import Before, Params
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +19,16 @@ class Planned:
 
 def plan_afresh(host: Host, action: str, params: Params) -> Planned:
     """Read the facts that the action needs now, and plan on them. Whatever goes wrong is a refusal."""
-    kind = ACTIONS[action]
-    try:
-        facts = host.read(kind.needs(params))
-        return Planned(kind.plan(facts, params), _before(facts))
-    except Exception as error:  # one pre-check that breaks must not end the actuator
-        log.exception("action=%s subject=%s event=unexpected-error", action, params.subject)
-        return Planned(Refusal(f"The pre-check failed: unexpected {type(error).__name__}: {error}"))
+    return fenced(lambda: _plan(host, ACTIONS[action], params), _failed, f"{action} on {params.subject}")
+
+
+def _plan(host: Host, kind: Action, params: Params) -> Planned:
+    facts = host.read(kind.needs(params))
+    return Planned(kind.plan(facts, params), _before(facts))
+
+
+def _failed(reason: str) -> Planned:
+    return Planned(Refusal(f"The pre-check failed: {reason}"))
 
 
 def _before(facts: Facts) -> Before | None:

@@ -16,7 +16,8 @@ from homeostat.wire.v1 import actuation_pb2, incident_pb2
 from homeostat.wire.values import WireError
 from homeostat_agent import VERSION
 from homeostat_agent.actuator import grants
-from homeostat_agent.actuator.authority import Authority, Permit
+from homeostat_agent.actuator.authority import Authority, Permit, Verdict
+from homeostat_agent.actuator.fence import fenced
 from homeostat_agent.actuator.healer import Healer
 from homeostat_agent.actuator.inbox import Connected, Inbox, Stop, Tidy
 from homeostat_agent.actuator.journal import Journal
@@ -96,7 +97,8 @@ class Worker:
         self._tidy_too()
 
     def _use_policy(self, offer: actuation_pb2.UsePolicy) -> None:
-        verdict = self._authority.use_policy(offer.signed.SerializeToString())
+        signed = offer.signed.SerializeToString()
+        verdict = fenced(lambda: self._authority.use_policy(signed), _refused_policy, "policy")
         self.tell_ready()
         log.info("event=policy accepted=%s reason=%r", verdict.accepted, verdict.reason)
         answer = actuation_pb2.PolicyVerdict(sha256=verdict.sha256, accepted=verdict.accepted, reason=verdict.reason)
@@ -118,7 +120,7 @@ class Worker:
             self._refuse(heal, No("known-run", "The run has ended, and its outcome was confirmed as stored."))
 
     def _heal_once(self, heal: actuation_pb2.Heal) -> None:
-        permit = self._permit(heal)
+        permit = fenced(lambda: self._permit(heal), lambda reason: No("unexpected", reason), heal.run_id)
         planned = self._plan_as_approved(permit) if isinstance(permit, Permit) else None
         if isinstance(permit, No):
             self._refuse(heal, permit)
@@ -150,7 +152,7 @@ class Worker:
         return grants.changed(permit.grant, planned.plan) or planned
 
     def _propose(self, propose: actuation_pb2.Propose) -> None:
-        found = self._proposal(propose)
+        found = fenced(lambda: self._proposal(propose), str, "proposal")
         answer = actuation_pb2.Proposal(pack_id=propose.pack_id)
         if isinstance(found, str):
             answer.refusal = found
@@ -196,6 +198,10 @@ class Worker:
             version=VERSION, unfinished_runs=[*unfinished, *begun], policy_sha256=self._authority.policy_sha256
         )
         self._publish(ready)
+
+
+def _refused_policy(reason: str) -> Verdict:
+    return Verdict(accepted=False, reason=f"The policy could not be looked at: {reason}")
 
 
 def _is_name(text: str) -> bool:
