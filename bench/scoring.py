@@ -30,7 +30,7 @@ vector = scorer._prior.centre
 [scorer.score(vector, learn=True) for _ in range(10)]""",
     "+ start-up code given back": """
 from pathlib import Path
-from homeostat_agent.decider.code_pages import give_back
+from homeostat_agent.code_pages import give_back
 from homeostat_agent.decider.onnx_library import OnnxLibrary
 from homeostat_agent.decider.scoring import OnnxScorer
 library = OnnxLibrary()

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from homeostat_agent.decider.code_pages import MAPPINGS_MAX, code_mappings, give_back
+from homeostat_agent.code_pages import MAPPINGS_MAX, code_mappings, give_back
 
 LINES = """\
 55d0c0000000-55d0c0001000 r--p 00000000 fe:00 42       /usr/bin/python3.11
@@ -21,7 +21,7 @@ odd
 
 PROGRAM = """
 import re
-from homeostat_agent.decider.code_pages import give_back
+from homeostat_agent.code_pages import give_back
 from homeostat_agent.decider.onnx_library import SELF_TEST_MODEL, OnnxLibrary, OnnxSession
 
 def resident():

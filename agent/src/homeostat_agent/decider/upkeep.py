@@ -9,8 +9,9 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+from homeostat_agent import code_pages
 from homeostat_agent import config as configuration
-from homeostat_agent.decider import code_pages, notify, reporting
+from homeostat_agent.decider import notify, reporting
 from homeostat_agent.decider.actuator_link import ActuatorLink
 from homeostat_agent.decider.effects import Effects, RecordNotice
 from homeostat_agent.decider.health import Hindrance
