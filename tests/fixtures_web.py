@@ -20,7 +20,7 @@ from homeostat.wire.v1 import incident_pb2, link_pb2
 from homeostat_controller import core as cores
 from homeostat_controller.api.app import create_app
 from homeostat_controller.api.tokens import ADMIN_TOKEN_FILE, ensure_admin_token
-from homeostat_controller.cli.context import ADDRESS_FILE
+from homeostat_controller.client.context import ADDRESS_FILE
 from homeostat_controller.config import Settings
 from homeostat_controller.core import Core
 from homeostat_controller.policies import document

@@ -21,7 +21,10 @@ def run(asked: Asked) -> int:
 
 def actuate(asked: Asked) -> int:
     """Run the actuator until it is told to end."""
-    from homeostat_agent.actuator import app  # noqa: PLC0415  # the other half must not be loaded
+    from homeostat_agent import actuator  # noqa: PLC0415  # the other half must not be loaded
+
+    actuator.spare_openssl()
+    from homeostat_agent.actuator import app  # noqa: PLC0415  # only after that
 
     logs.set_up(asked.config.agent.log_level)
     try:

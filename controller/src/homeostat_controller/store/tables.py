@@ -1,7 +1,6 @@
-"""The tables and nothing else; a table class never leaves `store`.
+"""The tables and nothing else; a table class never leaves `store`. Every index serves a query of this package.
 
-Organisation → site → group → endpoint stand from the first migration on, so that several customers and delegated
-administrators need no change of meaning. Every index here serves a query of this package.
+Organisation → site → group → endpoint stand from the first migration on: several customers need no change of meaning.
 """
 
 from datetime import datetime
