@@ -53,6 +53,14 @@ def start_and_wait(groups: Groups, folder: Path, command: tuple[str, ...]) -> tu
     return service, pid
 
 
+def descriptors(pid: int) -> dict[str, str]:
+    """Return a process's open files by number; none while they change, as when it loads its libraries."""
+    try:
+        return {link.name: str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
+    except FileNotFoundError:
+        return {}
+
+
 def worker_of(pid: int) -> int:
     return until("the worker", lambda: [one.pid for one in process_table.processes() if one.parent == pid])[0]
 
@@ -70,8 +78,7 @@ def test_a_service_starts_in_a_session_of_its_own_with_nothing_of_ours(
     assert (tmp_path / "web.pid").read_text() == f"{pid}\n{found.started}\n"
     assert process_table.has_environment(pid, f"{MARK}={service.pid_file}")
     assert not process_table.has_environment(pid, "SECRET=1")
-    descriptors = {link.name: str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
-    assert descriptors == {"0": "/dev/null", "1": str(log), "2": str(log)}
+    until("its three files", lambda: descriptors(pid) == {"0": "/dev/null", "1": str(log), "2": str(log)})
     assert Path(f"/proc/{pid}/cwd").readlink() == tmp_path
 
 

@@ -1,126 +1,12 @@
-import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-
-import pytest
 
 from fakes import processes
+from fakes.answering import listening, says, silent
 from homeostat_agent.config import Probe
 from homeostat_agent.decider.sensing import probes as module
-from homeostat_agent.decider.sensing.probes import Answer, Probes, ask
-
-
-@contextmanager
-def listening(reply: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Listen on a port of the loopback; every connection is given to `reply` and closed."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(0.05)
-        stopping = threading.Event()
-
-        def serve() -> None:
-            while not stopping.is_set():
-                try:
-                    connection, _ = server.accept()
-                except TimeoutError:
-                    continue
-                with connection, suppress(OSError):
-                    reply(connection)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield server.getsockname()[1]
-        finally:
-            stopping.set()
-            thread.join()
-
-
-def says(text: bytes) -> Callable[[socket.socket], None]:
-    def reply(connection: socket.socket) -> None:
-        connection.recv(4096)
-        connection.sendall(text)
-
-    return reply
-
-
-def silent(connection: socket.socket) -> None:
-    connection.recv(4096)
-    time.sleep(0.3)
-
-
-@pytest.mark.parametrize(
-    ("text", "answers", "detail"),
-    [
-        (b"HTTP/1.1 200 OK\r\n\r\n", True, "HTTP status 200"),
-        (b"HTTP/1.0 302 Found\r\n\r\n", True, "HTTP status 302"),
-        (b"HTTP/1.1 503 Busy\r\n\r\n", False, "HTTP status 503"),
-        (b"HTTP/1.1 404 None\r\n\r\n", False, "HTTP status 404"),
-        (b"SSH-2.0\r\n", False, "the answer is not HTTP"),
-        (b"", False, "closed the connection without an answer"),
-    ],
-)
-def test_what_http_answers_mean(text: bytes, answers: bool, detail: str) -> None:
-    with listening(says(text)) as port:
-        assert ask(Probe(http=f"http://127.0.0.1:{port}/health")) == Answer(answers, detail)
-
-
-def test_the_path_and_the_name_are_asked_for() -> None:
-    heard: list[bytes] = []
-
-    def reply(connection: socket.socket) -> None:
-        heard.append(connection.recv(4096))
-        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-
-    with listening(reply) as port:
-        ask(Probe(http=f"http://localhost:{port}/a?b=c"))
-        ask(Probe(http=f"http://127.0.0.1:{port}"))
-    assert heard[0].startswith(b"GET /a?b=c HTTP/1.1\r\n")
-    assert f"Host: localhost:{port}\r\n".encode() in heard[0]
-    assert heard[1].startswith(b"GET / HTTP/1.1\r\n")
-
-
-def test_a_status_line_that_comes_in_pieces_and_one_that_never_ends() -> None:
-    def drip(connection: socket.socket) -> None:
-        connection.recv(4096)
-        for part in (b"HT", b"TP/1.1 2", b"04 ", b"No\r\n"):
-            connection.sendall(part)
-            time.sleep(0.01)
-
-    with listening(drip) as port:
-        assert ask(Probe(http=f"http://127.0.0.1:{port}/")) == Answer(True, "HTTP status 204")
-    with listening(says(b"x" * 100_000)) as port:
-        assert ask(Probe(http=f"http://127.0.0.1:{port}/")) == Answer(False, "the answer is not HTTP")
-
-
-def test_a_service_that_says_nothing_within_the_time() -> None:
-    with listening(silent) as port:
-        assert ask(Probe(http=f"http://127.0.0.1:{port}/", timeout_s=0.1)) == Answer(False, "no answer within 0.1 s")
-
-
-def test_tcp_asks_for_a_connection_only() -> None:
-    with listening(lambda _: None) as port:
-        assert ask(Probe(tcp=f"127.0.0.1:{port}")) == Answer(True, "accepted a connection")
-    assert ask(Probe(tcp=f"127.0.0.1:{port}")) == Answer(False, "Connection refused")
-
-
-@pytest.mark.parametrize(
-    "probe",
-    [
-        Probe(tcp="localhost"),
-        Probe(tcp="a:b:c"),
-        Probe(http="https://127.0.0.1/"),
-        Probe(http="http:///"),
-        Probe(http="http://127.0.0.1/ HTTP/1.1\r\nX: y"),
-    ],
-)
-def test_what_is_no_address_is_not_asked(probe: Probe) -> None:
-    assert ask(probe).answers is None
-
-
-def test_a_port_that_cannot_be_is_no_answer() -> None:
-    assert ask(Probe(tcp="127.0.0.1:99999")).answers is False
+from homeostat_agent.decider.sensing.probes import Probes
+from homeostat_agent.probing import Answer
 
 
 def answered(probes: Probes, name: str, pid: int, probe: Probe) -> Answer:

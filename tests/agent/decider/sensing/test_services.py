@@ -10,10 +10,11 @@ from fakes import processes
 from homeostat_agent.config import Probe, Service
 from homeostat_agent.decider.sensing.cgroups import Cgroups
 from homeostat_agent.decider.sensing.port import ServiceReading, ServiceStatus
-from homeostat_agent.decider.sensing.probes import Answer, Probes
+from homeostat_agent.decider.sensing.probes import Probes
 from homeostat_agent.decider.sensing.processes import ProcessTable
 from homeostat_agent.decider.sensing.services import ASK_EVERY, Groups, Units, with_answer
 from homeostat_agent.decider.sensing.unit_state import BusError, UnitState
+from homeostat_agent.probing import Answer
 
 WEB = Service("web", unit="web.service")
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from types import ModuleType
 
 from homeostat.plan import RestartService, StartService, StopService
-from homeostat_agent.actuator.host import commands, probing, process_table
+from homeostat_agent import probing
+from homeostat_agent.actuator.host import commands, process_table
 from homeostat_agent.actuator.host.groups import Groups
 from homeostat_agent.actuator.host.port import Missing, ServiceFacts, ServiceQuery, ServiceStatus, StepResult
 from homeostat_agent.actuator.host.process_table import Process
@@ -73,7 +74,7 @@ def _facts(service: Service, query: ServiceQuery, status: ServiceStatus, process
         stopped=process is not None and process.stopped,
         check=commands.run_check(service.check, service.working_dir) if query.check and service.check else None,
         probed=probed,
-        answers=probing.answers(probe, PROBE_S_MAX) if probed and process else None,
+        answers=probing.ask(probe, PROBE_S_MAX).answers if probed and process else None,
         restarts_itself=bool(service.unit),
     )
 

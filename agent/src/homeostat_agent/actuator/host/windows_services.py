@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import psutil
 
 from homeostat.plan import RestartService, StartService, StopService
-from homeostat_agent.actuator.host import probing
+from homeostat_agent import probing
 from homeostat_agent.actuator.host.port import (
     CheckResult,
     Missing,
@@ -89,7 +89,7 @@ class Services:
             started=started(found.pid),
             check=_run_check(service) if query.check and service.check else None,
             probed=probed,
-            answers=probing.answers(service.probe, PROBE_S_MAX) if probed and found.pid else None,
+            answers=probing.ask(service.probe, PROBE_S_MAX).answers if probed and found.pid else None,
             restarts_itself=True,
         )
 

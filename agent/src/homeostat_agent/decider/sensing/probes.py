@@ -5,34 +5,16 @@ the present process gave: a failure before a restart says nothing about the proc
 """
 
 import queue
-import re
-import socket
 import threading
 import time
-from dataclasses import dataclass
 
 from homeostat_agent.config import Probe
+from homeostat_agent.probing import Answer, ask
 
 # So many services that hang cannot keep a healthy one from being asked; each costs at most its own timeout.
 THREADS_MAX = 4
-TIMEOUT_S_MAX = 30.0
 # An answer older than this many timeouts is no answer: the asking itself is stuck.
 AGE_TIMEOUTS_MAX = 10
-STATUS_BYTES_MAX = 4096
-
-_HOST = r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]/:?#@\s]+)"
-_URL = re.compile(rf"http://{_HOST}(:(?P<port>[0-9]{{1,5}}))?(?P<path>/[!-~]*)?", re.ASCII)
-_TCP = re.compile(rf"{_HOST}:(?P<port>[0-9]{{1,5}})", re.ASCII)
-_STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came of asking: yes, no, or None where it could not be asked; `detail` says it in words."""
-
-    answers: bool | None
-    detail: str
-    age_s: float = 0.0
 
 
 class Probes:
@@ -78,43 +60,3 @@ class Probes:
             with self._lock:
                 self._answers[name] = (pid, answer, time.monotonic())
                 self._waiting.pop(name, None)
-
-
-def ask(probe: Probe) -> Answer:
-    """Ask once, within the probe's timeout. An HTTP status from 200 to 399 or an open TCP connection is a yes."""
-    found = _URL.fullmatch(probe.http) if probe.http else _TCP.fullmatch(probe.tcp)
-    if found is None:
-        return Answer(None, f"{probe.http or probe.tcp} is no address that can be asked")
-    timeout_s = min(probe.timeout_s, TIMEOUT_S_MAX)
-    deadline = time.monotonic() + timeout_s
-    address = (found["host"].strip("[]"), int(found["port"] or 80))
-    try:
-        with socket.create_connection(address, timeout=_left(deadline)) as connection:
-            return _get(connection, found, deadline) if probe.http else Answer(True, "accepted a connection")
-    except TimeoutError:
-        return Answer(False, f"no answer within {timeout_s:g} s")
-    except (OSError, OverflowError) as error:
-        return Answer(False, getattr(error, "strerror", None) or str(error))
-
-
-def _get(connection: socket.socket, url: re.Match[str], deadline: float) -> Answer:
-    host = url["host"] + (f":{url['port']}" if url["port"] else "")
-    request = f"GET {url['path'] or '/'} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nUser-Agent: homeostat\r\n\r\n"
-    connection.settimeout(_left(deadline))
-    connection.sendall(request.encode("ascii", "replace"))
-    said = b""
-    while b"\n" not in said and len(said) < STATUS_BYTES_MAX:
-        connection.settimeout(_left(deadline))
-        part = connection.recv(1024)
-        if not part:
-            break
-        said += part
-    status = _STATUS.match(said)
-    if status is None:
-        return Answer(False, "the answer is not HTTP" if said else "closed the connection without an answer")
-    return Answer(200 <= int(status[1]) < 400, f"HTTP status {int(status[1])}")
-
-
-def _left(deadline: float) -> float:
-    """Return the seconds left, never 0, which would mean not to block at all."""
-    return max(0.001, deadline - time.monotonic())
