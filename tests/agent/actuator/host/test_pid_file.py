@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from homeostat_agent.actuator.host import pid_file, process_table
+from homeostat_agent.procfs import ProcessStat
 
 
-def me() -> process_table.Process:
+def me() -> ProcessStat:
     found = process_table.process(os.getpid())
     assert found is not None
     return found

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fakes import processes
-from homeostat_agent.decider.sensing.metrics import wall_ahead_ns
+from homeostat_agent.boot_clock import wall_ahead_ns
 from homeostat_agent.decider.sensing.pid_files import PidFiles, read_pid_file
 
 

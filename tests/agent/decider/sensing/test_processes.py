@@ -10,8 +10,9 @@ import pytest
 from fakes import processes
 from homeostat_agent.config import Program
 from homeostat_agent.decider.sensing import processes as module
-from homeostat_agent.decider.sensing.proc import CLOCK_TICKS, PAGE_BYTES, PROC, KeptFile, read_stat
+from homeostat_agent.decider.sensing.kept_file import KeptFile
 from homeostat_agent.decider.sensing.processes import ProcessTable, cpu_s, memory_bytes
+from homeostat_agent.procfs import CLOCK_TICKS, PAGE_BYTES, PROC, read_stat
 
 NONE: frozenset[int] = frozenset()
 SLEEP = Program("sleep", "/bin/sleep", ("54.321",))

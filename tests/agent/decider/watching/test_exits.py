@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from fakes import processes
-from homeostat_agent.decider.sensing.proc import read_stat
 from homeostat_agent.decider.watching import exits as module
 from homeostat_agent.decider.watching.events import EventQueue, ProcessExited
 from homeostat_agent.decider.watching.exits import ExitWatcher, MainProcess, open_process, pidfd_works
+from homeostat_agent.procfs import read_stat
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="pidfd is Linux's")
 NOW = datetime(2027, 1, 1, tzinfo=UTC)

@@ -15,8 +15,8 @@ from dataclasses import replace
 from homeostat_agent.actuator.host import handles, pid_file, process_table
 from homeostat_agent.actuator.host.commands import clean_environment
 from homeostat_agent.actuator.host.port import StepResult
-from homeostat_agent.actuator.host.process_table import Process
 from homeostat_agent.config import Service
+from homeostat_agent.procfs import ProcessStat
 
 # A service's time to end after SIGTERM.
 GRACE_S = 5.0
@@ -38,7 +38,7 @@ class Groups:
         # Which start time a pid without one was found to mean, before the wall clock was set.
         self._meant: dict[str, tuple[int, int]] = {}
 
-    def find(self, service: Service) -> Process | None:
+    def find(self, service: Service) -> ProcessStat | None:
         """Return a service's leading process, or None when it is down."""
         leader = pid_file.read(service.pid_file)
         if leader is None:
@@ -117,12 +117,12 @@ class Groups:
         self._meant[service.pid_file] = (found.pid, found.started)
         return StepResult(ok=True, detail=f"started as process {child.pid}")
 
-    def _end_child(self, found: Process) -> None:
+    def _end_child(self, found: ProcessStat) -> None:
         with handles.handle(found.pid, found.started) as handle:
             if handle is not None:
                 self._end(handle, found, time.monotonic() + GRACE_S)
 
-    def _end(self, handle: int, found: Process, deadline: float) -> StepResult:
+    def _end(self, handle: int, found: ProcessStat, deadline: float) -> StepResult:
         whole = found.group == found.pid
 
         def send(number: signal.Signals) -> None:
@@ -203,7 +203,7 @@ def _to_members(group: int, number: signal.Signals, mark: str) -> None:
                     handles.send(handle, number)
 
 
-def _members(group: int, mark: str) -> Iterator[Process]:
+def _members(group: int, mark: str) -> Iterator[ProcessStat]:
     for one in process_table.processes():
         if one.group == group and (not mark or _is_marked(one.pid, mark)):
             yield one

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from homeostat_agent.actuator.host import process_table
+from homeostat_agent.procfs import CLOCK_TICKS, ProcessStat
 
 _BYTES_MAX = 128
 # A file's time and a process's start are kept by different clocks.
@@ -43,14 +44,14 @@ def read(path: str) -> Leader | None:
     return Leader(int(words[0]), int(words[1]) if len(words) > 1 else None, written)
 
 
-def running(leader: Leader) -> process_table.Process | None:
+def running(leader: Leader) -> ProcessStat | None:
     """Return the process that the file means, or None when it has ended."""
     found = process_table.process(leader.pid) if leader.pid > 1 else None
     if found is None:
         return None
     if leader.started is not None:
         return found if found.started == leader.started else None
-    age = time.clock_gettime(time.CLOCK_BOOTTIME) - found.started / process_table.TICKS_PER_S
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - found.started / CLOCK_TICKS
     born = time.clock_gettime(time.CLOCK_REALTIME) - age
     return found if born <= leader.written + _SLACK_S else None
 

@@ -3,56 +3,25 @@
 What vanishes while it is looked at is absent; a zombie is no process: nothing of it runs any more.
 """
 
-import os
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from homeostat_agent.actuator.host.port import Moment
-
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-# Longer command lines and environments are cut: what is looked for stands at their beginning.
-_READ_BYTES_MAX = 64 << 10
-_ENDED = frozenset("ZXx")
+from homeostat_agent.boot_clock import since_boot_s
+from homeostat_agent.procfs import CLOCK_TICKS, ProcessStat, pids, read_once, read_stat
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
-    """One row: `started` and `cpu_ticks` in clock ticks, `group` and `session` as the kernel numbers them."""
-
-    pid: int
-    state: str
-    parent: int
-    group: int
-    session: int
-    cpu_ticks: int
-    started: int
-
-    @property
-    def stopped(self) -> bool:
-        """Whether it is stopped by a signal; one that is traced is not: a person is looking at it."""
-        return self.state == "T"
-
-
-def process(pid: int) -> Process | None:
+def process(pid: int) -> ProcessStat | None:
     """Return one process, or None when there is none or it has ended."""
-    text = _read(f"/proc/{pid}/stat")
-    if not text:
-        return None
-    # The name may hold spaces and brackets; what follows its last bracket does not.
-    rest = text.rpartition(b")")[2].split()
-    if len(rest) < 20 or (state := rest[0].decode("ascii", "replace")) in _ENDED:
-        return None
-    cpu_ticks = int(rest[11]) + int(rest[12])
-    return Process(pid, state, int(rest[1]), int(rest[2]), int(rest[3]), cpu_ticks, int(rest[19]))
+    found = read_stat(pid)
+    return None if found is None or found.ended else found
 
 
-def processes() -> Iterator[Process]:
+def processes() -> Iterator[ProcessStat]:
     """Yield every process that runs."""
-    for name in os.listdir("/proc"):  # noqa: PTH208  # a path object for each process would double the time
-        if name.isdigit() and (found := process(int(name))) is not None:
+    for pid in pids():
+        if (found := process(pid)) is not None:
             yield found
 
 
@@ -66,12 +35,12 @@ def executable(pid: int) -> str:
 
 def command_line(pid: int) -> tuple[str, ...]:
     """Return a process's arguments, which it may have changed itself."""
-    return tuple(part.decode(errors="replace") for part in _read(f"/proc/{pid}/cmdline").split(b"\0")[:-1])
+    return tuple(part.decode(errors="replace") for part in read_once(f"/proc/{pid}/cmdline").split(b"\0")[:-1])
 
 
 def has_environment(pid: int, setting: str) -> bool:
     """Say whether a process was started with `NAME=value` in its environment; only root and its owner can see."""
-    return setting.encode() in _read(f"/proc/{pid}/environ").split(b"\0")
+    return setting.encode() in read_once(f"/proc/{pid}/environ").split(b"\0")
 
 
 def owner(pid: int) -> int | None:
@@ -95,28 +64,9 @@ def ancestors(pid: int) -> frozenset[int]:
 @cache
 def boot() -> str:
     """Return what changes with every boot; no process sees it change."""
-    return _read("/proc/sys/kernel/random/boot_id").decode("ascii", "replace").strip()
+    return read_once("/proc/sys/kernel/random/boot_id").decode("ascii", "replace").strip()
 
 
 def this_moment() -> Moment:
     """Return now, on the clock that start times are counted by."""
-    return Moment(boot(), int(time.clock_gettime(time.CLOCK_BOOTTIME) * TICKS_PER_S))
-
-
-def _read(path: str) -> bytes:
-    """Return a file of /proc, or b"" when it is gone or not ours to see."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return b""
-    parts = []
-    try:
-        left = _READ_BYTES_MAX
-        while left > 0 and (part := os.read(descriptor, min(left, 16 << 10))):
-            parts.append(part)
-            left -= len(part)
-    except OSError:
-        return b""
-    finally:
-        os.close(descriptor)
-    return b"".join(parts)
+    return Moment(boot(), int(since_boot_s() * CLOCK_TICKS))

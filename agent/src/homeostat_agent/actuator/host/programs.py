@@ -13,8 +13,8 @@ from pathlib import Path
 from homeostat.plan import EndProcess
 from homeostat_agent.actuator.host import handles, process_table
 from homeostat_agent.actuator.host.port import ProcessFacts, StepResult
-from homeostat_agent.actuator.host.process_table import Process
 from homeostat_agent.config import Program
+from homeostat_agent.procfs import CLOCK_TICKS, ProcessStat
 
 _PROTECTED = "it belongs to the agent or runs it"
 # What the kernel puts behind the path of a file that was replaced while it ran.
@@ -34,13 +34,13 @@ def measure(program: Program, interval_s: float, protected: Collection[int]) -> 
     for pid, earlier in sorted(before.items()):
         later = process_table.process(pid)
         if later is not None and later.started == earlier.started:
-            ticks_per_s = (later.cpu_ticks - earlier.cpu_ticks) / (time.monotonic() - began)
+            ticks_per_s = (later.ticks - earlier.ticks) / (time.monotonic() - began)
             reason = _PROTECTED if pid in untouchable else ""
-            found.append(ProcessFacts(pid, later.started, 100.0 * ticks_per_s / process_table.TICKS_PER_S, reason))
+            found.append(ProcessFacts(pid, later.started, 100.0 * ticks_per_s / CLOCK_TICKS, reason))
     return tuple(found)
 
 
-def find(program: Program) -> list[Process]:
+def find(program: Program) -> list[ProcessStat]:
     """Return the program's processes."""
     pattern = _pattern(program)
     return [one for one in process_table.processes() if pattern.matches(one.pid)]

@@ -8,8 +8,8 @@ from homeostat_agent import probing
 from homeostat_agent.actuator.host import commands, process_table
 from homeostat_agent.actuator.host.groups import Groups
 from homeostat_agent.actuator.host.port import Missing, ServiceFacts, ServiceQuery, ServiceStatus, StepResult
-from homeostat_agent.actuator.host.process_table import Process
 from homeostat_agent.config import Service
+from homeostat_agent.procfs import ProcessStat
 
 # What systemd itself gives a unit to stop or to start, if its file says nothing else.
 STEP_S_MAX = 90.0
@@ -57,12 +57,12 @@ class Services:
         """Take away ended children."""
         self._groups.reap()
 
-    def _group_state(self, service: Service) -> tuple[ServiceStatus, Process | None]:
+    def _group_state(self, service: Service) -> tuple[ServiceStatus, ProcessStat | None]:
         process = self._groups.find(service)
         return (ServiceStatus.RUNNING if process else ServiceStatus.DOWN), process
 
 
-def _facts(service: Service, query: ServiceQuery, status: ServiceStatus, process: Process | None) -> ServiceFacts:
+def _facts(service: Service, query: ServiceQuery, status: ServiceStatus, process: ProcessStat | None) -> ServiceFacts:
     probe = service.probe
     probed = query.probe and bool(probe.tcp or probe.http)
     return ServiceFacts(
@@ -86,7 +86,7 @@ def _units() -> ModuleType:
     return units
 
 
-def _unit_state(unit: str) -> tuple[ServiceStatus, Process | None] | Missing:
+def _unit_state(unit: str) -> tuple[ServiceStatus, ProcessStat | None] | Missing:
     state = _units().read(unit)
     if isinstance(state, Missing):
         return state

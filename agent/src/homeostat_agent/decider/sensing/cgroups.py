@@ -6,7 +6,8 @@ the group, which grows in every healthy service that reads files.
 
 from pathlib import Path
 
-from homeostat_agent.decider.sensing.proc import PROC, KeptFile, read_once
+from homeostat_agent.decider.sensing.kept_file import KeptFile
+from homeostat_agent.procfs import PROC, read_once
 
 KEPT_MAX = 128
 

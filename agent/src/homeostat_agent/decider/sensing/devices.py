@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from homeostat_agent.decider.sensing.growth import Growth
+from homeostat_agent.decider.sensing.kept_file import KeptFile
 from homeostat_agent.decider.sensing.metrics import Values
-from homeostat_agent.decider.sensing.proc import PROC, KeptFile
+from homeostat_agent.procfs import PROC
 
 SECTOR_BYTES = 512  # the unit of /proc/diskstats whatever the device's own sector is
 SYS = Path("/sys")

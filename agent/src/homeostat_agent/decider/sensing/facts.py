@@ -9,7 +9,7 @@ import platform
 from collections.abc import Sequence
 from pathlib import Path
 
-from homeostat_agent.decider.sensing.proc import PROC
+from homeostat_agent.procfs import PROC
 
 ETC = Path("/etc")
 # Keeps our digest apart from everyone else's digest of the same id.

@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from homeostat_agent.decider.sensing.proc import PROC, KeptFile
+from homeostat_agent.decider.sensing.kept_file import KeptFile
+from homeostat_agent.procfs import PROC
 
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 # Kinds that the kernel does not count as standing on a device, though they do.

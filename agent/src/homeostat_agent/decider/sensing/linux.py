@@ -9,19 +9,20 @@ from datetime import datetime
 from pathlib import Path
 
 from homeostat.sample import METRICS, Sample
+from homeostat_agent.boot_clock import since_boot_s
 from homeostat_agent.config import AgentConfig, Service
 from homeostat_agent.decider.sensing.cgroups import Cgroups
 from homeostat_agent.decider.sensing.devices import Devices
 from homeostat_agent.decider.sensing.facts import boot_id, linux_facts
 from homeostat_agent.decider.sensing.filesystems import FileSystems
 from homeostat_agent.decider.sensing.folders import Folders
-from homeostat_agent.decider.sensing.metrics import ClockSteps, HostMetrics, Values, since_boot_s
+from homeostat_agent.decider.sensing.metrics import ClockSteps, HostMetrics, Values
 from homeostat_agent.decider.sensing.port import Reading, ServiceReading
 from homeostat_agent.decider.sensing.probes import Probes
-from homeostat_agent.decider.sensing.proc import PROC
 from homeostat_agent.decider.sensing.processes import ProcessTable
 from homeostat_agent.decider.sensing.scan_rule import ScanRule
 from homeostat_agent.decider.sensing.services import Groups, Units, with_answer
+from homeostat_agent.procfs import PROC
 
 
 class LinuxHost:

@@ -4,18 +4,16 @@ Invariant: what the kernel does not tell is left out. Rates are over the time si
 """
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from homeostat_agent.boot_clock import wall_ahead_ns
 from homeostat_agent.decider.sensing.growth import Growth
-from homeostat_agent.decider.sensing.proc import PROC, KeptFile
+from homeostat_agent.decider.sensing.kept_file import KeptFile
+from homeostat_agent.procfs import PROC
 
 PRESSURES = {"cpu": ("some",), "memory": ("some", "full"), "io": ("some", "full")}
-# A pair of clock readings further apart than this was interrupted between the two and is taken again.
-CLOCK_GAP_NS = 200_000
-CLOCK_TRIES = 4
 
 Values = dict[str, float]
 
@@ -114,29 +112,6 @@ class ClockSteps:
         ahead = wall_ahead_ns()
         before, self._ahead_ns = self._ahead_ns, ahead
         return None if before is None else (ahead - before) / 1e9
-
-
-def since_boot_s() -> float:
-    """Return the seconds since boot, sleep included."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
-
-
-def wall_ahead_ns() -> int:
-    """Return how far the wall clock is ahead of the time since boot, read as nearly together as can be."""
-    _, ahead = min(_clock_pairs())
-    return ahead
-
-
-def _clock_pairs() -> Iterator[tuple[int, int]]:
-    for _ in range(CLOCK_TRIES):
-        before, wall, after = _boot_ns(), time.time_ns(), _boot_ns()
-        yield after - before, wall - (before + after) // 2
-        if after - before <= CLOCK_GAP_NS:
-            return
-
-
-def _boot_ns() -> int:
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic_ns()
 
 
 def _field(raw: bytes, name: bytes) -> int:

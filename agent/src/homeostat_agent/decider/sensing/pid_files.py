@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from homeostat_agent.decider.sensing.metrics import wall_ahead_ns
-from homeostat_agent.decider.sensing.proc import CLOCK_TICKS, PROC, ProcessStat, read_stat
+from homeostat_agent.boot_clock import wall_ahead_ns
+from homeostat_agent.procfs import CLOCK_TICKS, PROC, ProcessStat, read_stat
 
 FILE_BYTES_MAX = 128
 # A file's time and a process's start are kept by different clocks.

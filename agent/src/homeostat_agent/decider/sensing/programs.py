@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from homeostat_agent.config import Program
-from homeostat_agent.decider.sensing.proc import PROC, read_once
+from homeostat_agent.procfs import PROC, read_once
 
 SHEBANG_BYTES_MAX = 256
 # An interpreter's script stands behind at most one option of its own (`python3 -u script`).

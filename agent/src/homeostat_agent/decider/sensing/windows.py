@@ -13,10 +13,11 @@ from typing import Any
 import psutil
 
 from homeostat.sample import METRICS, Sample
+from homeostat_agent.boot_clock import since_boot_s
 from homeostat_agent.config import AgentConfig, Program
 from homeostat_agent.decider.sensing.facts import id_digest
 from homeostat_agent.decider.sensing.folders import Folders
-from homeostat_agent.decider.sensing.metrics import ClockSteps, since_boot_s
+from homeostat_agent.decider.sensing.metrics import ClockSteps
 from homeostat_agent.decider.sensing.port import ProcessReading, Reading, ServiceReading
 from homeostat_agent.decider.sensing.probes import Probes
 from homeostat_agent.decider.sensing.programs import Identity, pattern

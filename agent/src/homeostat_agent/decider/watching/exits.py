@@ -14,9 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from homeostat_agent.decider.sensing.proc import read_stat
 from homeostat_agent.decider.watching.events import ProcessExited, Sink
 from homeostat_agent.decider.watching.wakeup import WakeUp
+from homeostat_agent.procfs import read_stat
 
 # Each watched process holds a descriptor.
 WATCHED_MAX = 256
