@@ -7,8 +7,10 @@ from homeostat_agent.cli.exits import CommandError
 
 def run(asked: Asked) -> int:
     """Run the decider until it is told to end."""
-    from homeostat_agent.decider.link import lean_grpc  # noqa: PLC0415  # the other half must not be loaded
+    from homeostat_agent import actuator  # noqa: PLC0415  # of the other half only this one function
+    from homeostat_agent.decider.link import lean_grpc  # noqa: PLC0415
 
+    actuator.spare_openssl()
     lean_grpc.load()
     from homeostat_agent.decider import app  # noqa: PLC0415  # only after that
 
