@@ -7,6 +7,7 @@ journal, the service's own log of its starts and the controller's rows are held 
 """
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -22,6 +23,7 @@ from outage import chain_is_whole, events, parsed
 
 from homeostat_controller.client.client import Client
 from homeostat_controller.demo import processes
+from homeostat_controller.demo.processes import Started
 
 
 def campaign(endpoint: Endpoint, kills: int, random_: random.Random, say: Callable[[str], None]) -> Counter[str]:
@@ -35,7 +37,7 @@ def campaign(endpoint: Endpoint, kills: int, random_: random.Random, say: Callab
         # A whole run takes about 15 ms here; the rest of the range hits the moments after it.
         time.sleep(random_.uniform(0.0, 0.03))
         who = random_.choice(("decider", "actuator"))
-        os.kill(endpoint.process.pid if who == "decider" else actuator.pid, signal.SIGKILL)
+        kill(endpoint.process if who == "decider" else actuator)
         counted[who] += 1
         if who == "decider":
             os.waitpid(endpoint.process.pid, 0)
@@ -44,6 +46,12 @@ def campaign(endpoint: Endpoint, kills: int, random_: random.Random, say: Callab
         if number % 20 == 19:
             say(f"{number + 1} kills")
     return counted
+
+
+def kill(process: Started) -> None:
+    """Kill a process of ours; one that has just ended by itself is as dead."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process.pid, signal.SIGKILL)
 
 
 def settled(endpoint: Endpoint) -> bool:

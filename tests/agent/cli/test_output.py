@@ -21,6 +21,19 @@ def test_one_thing_is_a_line_a_value(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out.splitlines() == ["health          ok", "open incidents  0"]
 
 
+def test_what_lies_inside_is_written_a_line_a_value(capsys: pytest.CaptureFixture[str]) -> None:
+    output.write_one({"name": "web", "rules": [{"name": "r", "faults": ["a", "b"]}]}, "table")
+    assert capsys.readouterr().out.splitlines() == [
+        "name   web",
+        "rules",
+        "  -",
+        "    name: r",
+        "    faults:",
+        "      - a",
+        "      - b",
+    ]
+
+
 def test_control_characters_do_not_reach_the_terminal() -> None:
     assert output.clean("a\x1b[31mb\nc") == "a\\x1b[31mb\\nc"
 

@@ -40,7 +40,12 @@ def told(how: str, *entries: EntryMessage) -> dict[str, str]:
 
 
 def test_a_healed_incident_in_five_lines() -> None:
-    steps = (step("prechecking", "declared"), step("acting", "restarted web"), step("verifying", "web answers"))
+    steps = (
+        step("prechecking", "accepted"),
+        step("prechecking", "declared"),
+        step("acting", "restarted web"),
+        step("verifying", "web answers"),
+    )
     found = told("healed", DECISION, outcome(incident_pb2.ENDING_HEALED, *steps))
     assert found == {
         "detected": "service-down on service:web: web (pid 7) ended",
@@ -61,6 +66,12 @@ def test_an_open_incident_shows_what_is_not_there_yet() -> None:
     found = told("")
     assert found["decided"] == "not yet"
     assert found["pre-check"] == found["acted"] == found["verified"] == "nothing yet"
+
+
+def test_what_was_never_done_is_not_still_to_come_once_it_is_over() -> None:
+    found = told("recovered", DECISION)
+    assert found["pre-check"] == found["acted"] == "nothing was done"
+    assert found["verified"] == "closed: recovered"
 
 
 def test_a_pack_and_its_denial_are_told() -> None:

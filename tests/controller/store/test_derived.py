@@ -97,6 +97,37 @@ def test_the_end_of_an_incident_voids_its_waiting_pack(database: Database) -> No
     assert (detail.view.status, detail.view.reason) == ("void", "the incident closed")
 
 
+@pytest.mark.parametrize("cuts", [[4], [1, 2, 3, 4], [2, 4]])
+def test_an_endpoint_that_decides_otherwise_takes_its_question_back(database: Database, cuts: list[int]) -> None:
+    add_endpoint(database)
+    chain, first = Chain(), 1
+    observed = link_pb2.Event()
+    observed.CopyFrom(decided())
+    observed.decision.kind = incident_pb2.DECISION_KIND_OBSERVE
+    for event in (opened(), decided(), pack("pack-1"), observed):
+        chain.add(event)
+    for last in cuts:
+        ingest(database, [chain.push(first, last)])
+        first = last + 1
+    with database.read() as connection:
+        detail = approvals.get(connection, "pack-1")
+    assert (detail.view.status, detail.view.reason) == ("void", "the endpoint has decided otherwise since")
+
+
+def test_a_question_asked_again_after_that_waits(database: Database) -> None:
+    add_endpoint(database)
+    chain = Chain()
+    observed = link_pb2.Event()
+    observed.CopyFrom(decided())
+    observed.decision.kind = incident_pb2.DECISION_KIND_OBSERVE
+    for event in (opened(), pack("pack-1"), observed, decided(), pack("pack-2")):
+        chain.add(event)
+    ingest(database, [chain.push()])
+    with database.read() as connection:
+        packs = approvals.list_page(connection, Filter(), PageRequest()).items
+    assert {one.id: one.status for one in packs} == {"pack-1": "void", "pack-2": "waiting"}
+
+
 def test_one_endpoint_cannot_change_anothers_rows(database: Database) -> None:
     add_endpoint(database, "ep-1")
     add_endpoint(database, "ep-2")

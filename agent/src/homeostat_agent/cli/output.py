@@ -39,4 +39,20 @@ def write_one(row: Mapping[str, Any], how: str) -> None:
         return
     width = max(len(name) for name in row)
     for name, value in row.items():
-        print(f"{name.replace('_', ' '):<{width}}  {clean(value)}")
+        title = f"{name.replace('_', ' '):<{width}}"
+        if isinstance(value, dict | list):
+            print(title.rstrip())
+            _write_nested(value, "  ")
+        else:
+            print(f"{title}  {clean(value)}")
+
+
+def _write_nested(value: Any, indent: str) -> None:
+    """Write what lies inside, one value a line, a list's items with a dash."""
+    for name, one in value.items() if isinstance(value, dict) else (("-", one) for one in value):
+        title = name if name == "-" else f"{name.replace('_', ' ')}:"
+        if isinstance(one, dict | list) and one:
+            print(f"{indent}{title}")
+            _write_nested(one, indent + "  ")
+        else:
+            print(f"{indent}{title} {clean(one)}")

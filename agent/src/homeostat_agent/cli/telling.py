@@ -46,8 +46,8 @@ def tell(record: IncidentRecord) -> tuple[Line, ...]:
         Line("decided", moment(decision.at) if decision else "", _decided(decision, incident)),
         *(Line("asked", moment(one.created_at), _asked(one)) for one in every(record, incident_pb2.ExceptionPack)),
         *(Line("denied", "", f"by {one.by}: {one.reason}") for one in every(record, link_pb2.Denial)),
-        _of_stage("pre-check", "prechecking", steps),
-        _of_stage("acted", "acting", steps),
+        _of_stage("pre-check", "prechecking", steps, record.how),
+        _of_stage("acted", "acting", steps, record.how),
         _verified(outcome, steps, record.how),
     )
 
@@ -101,11 +101,13 @@ def _asked(pack: incident_pb2.ExceptionPack) -> str:
     return f"exception pack {pack.id}, {pack.playbook}: {pack.plan.expected_effect}; until {moment(pack.expires_at)}"
 
 
-def _of_stage(name: str, stage: str, steps: Sequence[incident_pb2.RunStep]) -> Line:
+def _of_stage(name: str, stage: str, steps: Sequence[incident_pb2.RunStep], how: str) -> Line:
     found = [one for one in steps if one.stage == stage]
     if not found:
-        return Line(name, "", "nothing yet")
-    return Line(name, moment(found[-1].at), "; ".join(one.detail for one in found if one.detail) or "done")
+        return Line(name, "", "nothing was done" if how else "nothing yet")
+    # A run's first line says why it was begun, which `decided` has told already.
+    told = [one.detail for one in (found[1:] if stage == "prechecking" else found) if one.detail]
+    return Line(name, moment(found[-1].at), "; ".join(told) or "done")
 
 
 def _verified(outcome: incident_pb2.Outcome | None, steps: Sequence[incident_pb2.RunStep], how: str) -> Line:

@@ -139,8 +139,9 @@ def _build(ground: _Ground, held: ExitStack) -> Loop:
     talk = ActuatorTalk(pipeline, actuator)
     parts = Parts(config, ground.host, pipeline, inbox, keeping, talk, exits, link, known, _now, time.monotonic)
     upkeep = Upkeep(parts, ground.recorder, actuator, ScorerLoading(config), partial(_whoami, config))
-    keeping.keep(upkeep.use_model(_now()))
+    # The policy first: whatever looks at the open incidents must not do so without one.
     _take_stored_policy(ground, parts)
+    keeping.keep(upkeep.use_model(_now()))
     actuator.start()
     held.callback(actuator.stop)
     exits.start()

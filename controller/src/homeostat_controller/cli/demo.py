@@ -26,7 +26,7 @@ def up(folder: Folder = FOLDER, models: Models = MODELS) -> None:
         demo = layout.make(folder.resolve())
     except OSError as error:
         raise CommandError("The demo cannot be set up.", str(error)) from None
-    if stage.is_up(demo):
+    if stage.is_up(demo) and demo.told.exists():
         typer.echo(script.again(_link(demo)))
         return
     try:
@@ -47,24 +47,40 @@ def fault(
     if name not in faults.FAULTS:
         known = ", ".join(faults.FAULTS)
         raise CommandError(f"There is no fault called {name!r}.", "", f"Known faults: {known}.", Exit.USAGE)
-    demo = _running(folder)
+    demo = _there(folder)
     chosen = faults.FAULTS[name]
     try:
         chosen.inject(demo, chosen.endpoint)
     except faults.FaultError as error:
         raise CommandError("The fault was not injected.", str(error)) from None
-    say(f"{chosen.what}; watch {demo.url} or: homeostat --data-dir {demo.controller} incidents list")
+    say(f"{chosen.what}; watch {demo.url} or: {script.command(demo)} incidents list")
+    if name == "config":
+        say("The agent only watches it. Put it back with: ./demo mend")
+
+
+@app.command()
+def mend(folder: Folder = FOLDER, models: Models = MODELS) -> None:  # noqa: ARG001
+    """Put the configuration file back that the fault `config` breaks."""
+    faults.repair_config(_there(folder))
+    say("The configuration file is valid again.")
 
 
 @app.command()
 def status(folder: Folder = FOLDER, models: Models = MODELS) -> None:  # noqa: ARG001
-    """Show what runs, and each endpoint's state."""
-    demo = _running(folder)
-    typer.echo(f"controller {demo.url}")
+    """Show what runs, and each endpoint's state as the controller knows it."""
+    demo = _there(folder)
+    states = stage.states(demo)
+    typer.echo(f"{'controller':<11} {_word(states['controller'])}  {demo.url}")
     for endpoint in layout.ENDPOINTS:
-        row = watch.endpoint(stage.client(demo), endpoint.name)
-        state = f"{row['status']}  {row['detail']}".rstrip() if row else "not enrolled"
-        typer.echo(f"{endpoint.name:<10} {state}")
+        row = watch.endpoint(stage.client(demo), endpoint.name) if states["controller"] else None
+        state = f"{row['status']}  {row['detail']}".rstrip() if row else ""
+        typer.echo(f"{endpoint.name:<11} {_word(states[endpoint.name])}  {state}".rstrip())
+    if not all(states.values()):
+        say("next: ./demo starts what is missing")
+
+
+def _word(runs: bool) -> str:  # noqa: FBT001  # a fact, not a switch
+    return "running" if runs else "ended  "
 
 
 @app.command()
@@ -77,13 +93,10 @@ def stop(folder: Folder = FOLDER, models: Models = MODELS) -> None:  # noqa: ARG
     say("The demo has ended; nothing of it is left.")
 
 
-def _running(folder: Path) -> Layout:
+def _there(folder: Path) -> Layout:
     if not (folder / "chosen.json").exists():
-        raise CommandError("No demo runs here.", f"{folder} does not exist.", "./demo starts one.")
-    demo = layout.make(folder.resolve())
-    if not stage.is_up(demo):
-        raise CommandError("The demo is not (wholly) running.", "", "./demo starts what is missing.")
-    return demo
+        raise CommandError("There is no demo here.", f"{folder} does not exist.", "./demo starts one.")
+    return layout.make(folder.resolve())
 
 
 def _link(demo: Layout) -> str:

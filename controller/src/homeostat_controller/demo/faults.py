@@ -43,7 +43,7 @@ def _leak(layout: Layout, endpoint: DemoEndpoint) -> None:
 
 
 def _cpu(layout: Layout, endpoint: DemoEndpoint) -> None:
-    started = processes.start(report_command(endpoint), layout.log(f"{endpoint.name}-report"))
+    started = processes.start(report_command(layout, endpoint), layout.log(f"{endpoint.name}-report"))
     named = processes.remembered(layout.processes)
     processes.remember(layout.processes, {**named, f"report-{started.pid}": started})
 

@@ -59,13 +59,23 @@ class Layout:
         return self.root / "processes.json"
 
     @property
+    def told(self) -> Path:
+        """The file that says that the whole story was told once."""
+        return self.root / "told"
+
+    @property
     def url(self) -> str:
         """The controller's address for people."""
         return f"http://127.0.0.1:{self.ports['http']}"
 
+    @property
+    def agents(self) -> Path:
+        """The folder with a folder for each endpoint."""
+        return self.root / "endpoints"
+
     def agent(self, name: str) -> Path:
         """The folder of one endpoint."""
-        return self.root / "endpoints" / name
+        return self.agents / name
 
     def run(self, name: str) -> Path:
         """The folder of one endpoint's sockets and pid files."""
@@ -115,9 +125,10 @@ def service_command(layout: Layout, endpoint: DemoEndpoint) -> tuple[str, ...]:
     return (sys.executable, "-m", module, "--name", endpoint.service, "--port", port)
 
 
-def report_command(endpoint: DemoEndpoint) -> tuple[str, ...]:
-    """Return the argv of an endpoint's report program."""
-    return (sys.executable, "-m", "homeostat_controller.demo.report", "--name", endpoint.name)
+def report_command(layout: Layout, endpoint: DemoEndpoint) -> tuple[str, ...]:
+    """Return the argv of an endpoint's report program, told apart from that of every other demo by the folder."""
+    name = f"{endpoint.name} of {layout.root}"
+    return (sys.executable, "-m", "homeostat_controller.demo.report", "--name", name)
 
 
 def agent_toml(layout: Layout, endpoint: DemoEndpoint, model_dir: Path) -> str:
@@ -148,7 +159,7 @@ def agent_toml(layout: Layout, endpoint: DemoEndpoint, model_dir: Path) -> str:
         lines += [*_table("[folder]", name="cache", path=layout.cache(endpoint)), 'patterns = ["*.tmp"]']
         lines += [f"limit_mib = {CACHE_LIMIT_MIB}"]
     if endpoint.has_report:
-        command = report_command(endpoint)
+        command = report_command(layout, endpoint)
         lines += [*_table("[program]", name="report", executable=Path(command[0]).resolve())]
         lines += [f"arguments = {_list(command[1:])}"]
     return "\n".join(lines) + "\n"

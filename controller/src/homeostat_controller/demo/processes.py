@@ -81,6 +81,22 @@ def remembered(file: Path) -> dict[str, Started]:
         return {}
 
 
+def naming(text: str) -> list[Started]:
+    """Return the processes, other than this one, that have `text` in one of their arguments."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            argv = (entry / "cmdline").read_bytes()
+        except OSError:
+            continue
+        ticks = ticks_of(int(entry.name))
+        if text.encode() in argv and ticks is not None:
+            found.append(Started(int(entry.name), ticks))
+    return found
+
+
 def read_pid_file(file: Path) -> Started | None:
     """Return the process a service's pid file names, if it runs."""
     try:

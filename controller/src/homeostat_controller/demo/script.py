@@ -22,16 +22,22 @@ HEALED = {"crash": "service-down", "hang": "service-hung", "cpu": "runaway-cpu",
 
 
 def up(demo: Layout, models: Path, say: Callable[[str], None]) -> None:
-    """Play the whole story; raises TooLate when a wait's limit passes."""
+    """Start what does not run, and tell the story if it was not told yet; raises TooLate when a wait's limit passes."""
     tell = _Steps(say)
     with tell.step(f"Python {platform.python_version()}, {os.cpu_count()} cores, {sys.platform}"):
         pass
     with tell.step(f"controller on {demo.url}  (data: {demo.root})"):
         api = stage.start_controller(demo)
-    with tell.step("policy 'demo' checked, signed with a lab key, published"):
-        api.post("/policies", {"text": stage.POLICY.read_text(encoding="utf-8")})
+    with tell.step("policy 'demo' checked, signed with a lab key, published") as note:
+        note(_publish(api))
     with tell.step("agents: " + ", ".join(one.name for one in ENDPOINTS) + " enrolled, under policy"):
         _start_endpoints(demo, api, models)
+    if not demo.told.exists():
+        _break_and_heal(demo, api, tell)
+        demo.told.touch()
+
+
+def _break_and_heal(demo: Layout, api: Client, tell: "_Steps") -> None:
     for name, fault in HEALED.items():
         with tell.step(f"fault: {faults.FAULTS[name].what}") as note:
             note(_healed(demo, api, name, fault))
@@ -41,9 +47,17 @@ def up(demo: Layout, models: Path, say: Callable[[str], None]) -> None:
         note(_asked(demo, api))
 
 
+def _publish(api: Client) -> str:
+    """Publish the demo's policy, unless the administrator has one of that name."""
+    if any(one["name"] == "demo" and one["revision"] for one in api.items("/policies", 0)):
+        return "there already"
+    api.post("/policies", {"text": stage.POLICY.read_text(encoding="utf-8")})
+    return "ok"
+
+
 def closing(demo: Layout, link: str) -> str:
     """Return what is printed at the end: the link and the next commands."""
-    homeostat = f"{_short(Path(stage.program('homeostat')))} --data-dir {_short(demo.controller)}"
+    homeostat = command(demo)
     return "\n".join(
         (
             "",
@@ -54,6 +68,11 @@ def closing(demo: Layout, link: str) -> str:
             "       ./demo stop           end everything, leave nothing",
         )
     )
+
+
+def command(demo: Layout) -> str:
+    """Return how the command line is called for this demo's controller, from here."""
+    return f"{_short(Path(stage.program('homeostat')))} --data-dir {_short(demo.controller)}"
 
 
 def again(link: str) -> str:
@@ -101,29 +120,28 @@ def _healed(demo: Layout, api: Client, name: str, diagnosed: str) -> str:
 
 def _observed(demo: Layout, api: Client) -> str:
     fault = faults.FAULTS["config"]
+    before = {one["id"] for one in watch.incidents(api, fault.endpoint.name, "config-broken")}
     fault.inject(demo, fault.endpoint)
     watch.wait_for(
         "the incident",
         HEAL_S_MAX,
-        lambda: next(iter(watch.incidents(api, fault.endpoint.name, "config-broken")), None),
+        lambda: _new(watch.incidents(api, fault.endpoint.name, "config-broken"), before),
         lambda: f"the log is {demo.log(fault.endpoint.name)}",
     )
     faults.repair_config(demo)
     return "seen, not touched: policy says observe"
 
 
+def _new(rows: list[watch.Row], before: set[str]) -> watch.Row | None:
+    return next((one for one in rows if one["id"] not in before), None)
+
+
 def _asked(demo: Layout, api: Client) -> str:
-    first = _healed(demo, api, "leak", "memory-leak")
     fault = faults.FAULTS["leak"]
-    end = time.monotonic() + READY_S_MAX
-    while True:  # the restarted service needs a moment before it can be told to leak again
-        try:
-            fault.inject(demo, fault.endpoint)
-            break
-        except faults.FaultError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(watch.POLL_S)
+    if watch.waiting(api, fault.endpoint.name) is not None:
+        return "waiting for you already"
+    first = _healed(demo, api, "leak", "memory-leak")
+    _inject_when_up(demo, fault)
     watch.wait_for(
         "the exception pack",
         HEAL_S_MAX,
@@ -131,6 +149,18 @@ def _asked(demo: Layout, api: Client) -> str:
         lambda: watch.describe(watch.incidents(api, fault.endpoint.name, "memory-leak")),
     )
     return f"{first}; then its budget was spent: waiting for you"
+
+
+def _inject_when_up(demo: Layout, fault: faults.Fault) -> None:
+    """Inject once the restarted service takes it: it needs a moment before it can be told to leak again."""
+    end = time.monotonic() + READY_S_MAX
+    while True:
+        try:
+            return fault.inject(demo, fault.endpoint)
+        except faults.FaultError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(watch.POLL_S)
 
 
 class _Steps:

@@ -28,9 +28,14 @@ def program(name: str) -> str:
 
 def is_up(layout: Layout) -> bool:
     """Say whether the controller and every agent of this demo run."""
+    return all(states(layout).values())
+
+
+def states(layout: Layout) -> dict[str, bool]:
+    """Return which of the demo's own processes run, by name."""
     named = processes.remembered(layout.processes)
     wanted = ["controller", *(one.name for one in ENDPOINTS)]
-    return all(name in named and processes.is_alive(named[name]) for name in wanted)
+    return {name: name in named and processes.is_alive(named[name]) for name in wanted}
 
 
 def controller_environment(layout: Layout) -> dict[str, str]:
@@ -93,9 +98,9 @@ def start_agent(layout: Layout, endpoint: DemoEndpoint) -> None:
 def end(layout: Layout) -> None:
     """End everything that was started, and remove its folders."""
     named = processes.remembered(layout.processes)
+    # Agents first, or they would restart the services that end next; also those that somebody started by hand.
     agents = [started for name, started in named.items() if name != "controller"]
-    # Agents first, or they would restart the services that end next.
-    processes.end(agents)
+    processes.end([*agents, *processes.naming(f"{layout.agents}/")])
     services = [processes.read_pid_file(layout.pid_file(endpoint)) for endpoint in ENDPOINTS]
     processes.end([one for one in services if one is not None])
     processes.end([named["controller"]] if "controller" in named else [])

@@ -60,6 +60,7 @@ class Derived:
     decided: list[Row] = field(default_factory=list)
     ended: list[Row] = field(default_factory=list)
     superseded: list[Row] = field(default_factory=list)
+    withdrawn: list[Row] = field(default_factory=list)
 
     def add(self, origin: Origin, body: bytes) -> None:
         """Take in one event. One that cannot be read becomes a notice and is kept in the log as it is."""
@@ -89,6 +90,7 @@ def write(connection: Connection, derived: Derived) -> None:
     _change(connection, _I, derived.ended)
     _change(connection, _I, derived.closed)
     _void(connection, [{**row, "reason": "a newer pack took its place"} for row in derived.superseded])
+    _void(connection, [{**row, "reason": "the endpoint has decided otherwise since"} for row in derived.withdrawn])
     closed = [{"of_endpoint": row["of_endpoint"], "of_id": row["of_id"], "but": ""} for row in derived.closed]
     _void(connection, [{**row, "reason": "the incident closed"} for row in closed])
     _use(connection, [row for row in derived.outcomes if row["pack_id"]])
@@ -158,7 +160,11 @@ def _decided(derived: Derived, origin: Origin, said: incident_pb2.Decision) -> N
             "policy_revision": min(said.policy_revision, 2**63 - 1),
         }
     )
-    derived.decided.append({"of_endpoint": origin.endpoint_id, "of_id": _id(said.incident_id), "decision": kind})
+    place = {"of_endpoint": origin.endpoint_id, "of_id": _id(said.incident_id)}
+    derived.decided.append({**place, "decision": kind})
+    if kind != "ask":
+        # Nobody is asked any more, so what was asked before can no longer be answered.
+        derived.withdrawn.append({**place, "but": ""})
 
 
 def _proposed(derived: Derived, origin: Origin, said: incident_pb2.ExceptionPack) -> None:
@@ -180,6 +186,7 @@ def _proposed(derived: Derived, origin: Origin, said: incident_pb2.ExceptionPack
     )
     place = {"of_endpoint": origin.endpoint_id, "of_id": incident_id}
     derived.superseded = [row for row in derived.superseded if {**row, **place} != row]
+    derived.withdrawn = [row for row in derived.withdrawn if {**row, **place} != row]
     derived.superseded.append({**place, "but": pack_id})
 
 
