@@ -213,6 +213,16 @@ def test_a_service_of_another_s_making_is_known_by_a_pid_alone(groups: Groups, t
         child.wait()
 
 
+def test_a_service_whose_pid_file_cannot_be_read_is_not_adopted(groups: Groups, tmp_path: Path) -> None:
+    service = declared(tmp_path)
+    start(groups, service)
+    (tmp_path / "web.pid").rename(tmp_path / "real")
+    (tmp_path / "web.pid").symlink_to(tmp_path / "real")
+    groups.adopt([service])
+    assert (tmp_path / "web.pid").is_symlink()
+    (tmp_path / "real").replace(tmp_path / "web.pid")
+
+
 def test_a_process_that_leads_no_group_is_ended_without_its_neighbours(groups: Groups, tmp_path: Path) -> None:
     script = (
         "import subprocess, sys; print(subprocess.Popen(['/bin/sleep', '100014']).pid, flush=True); sys.stdin.read()"

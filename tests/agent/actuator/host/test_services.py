@@ -12,7 +12,7 @@ from fakes.systemd import Bus, Unit
 from fakes.systemd_jobs import JobbingSystemd
 from homeostat.plan import RestartService, StartService, StopService
 from homeostat_agent.actuator.host import process_table
-from homeostat_agent.actuator.host.port import Missing, ServiceFacts, ServiceQuery, ServiceStatus
+from homeostat_agent.actuator.host.port import Missing, ServiceFacts, ServiceQuery, ServiceStatus, StepResult
 from homeostat_agent.actuator.host.services import Services
 from homeostat_agent.config import Probe, Service
 
@@ -121,3 +121,13 @@ def test_units_are_loaded_only_where_one_is_declared(tmp_path: Path) -> None:
         "sys.exit('jeepney' in sys.modules)"
     )
     assert subprocess.run((sys.executable, "-I", "-c", script), check=False).returncode == 0
+
+
+@pytest.mark.parametrize("step", [StartService("web"), StopService("web"), RestartService("web")])
+def test_a_pid_file_that_cannot_be_read_says_nothing_and_nothing_is_done(
+    tmp_path: Path, step: StartService | StopService | RestartService
+) -> None:
+    services = Services([Service("web", command=("/bin/sleep", "100016"), pid_file=str(tmp_path))])
+    reason = f"{tmp_path} cannot be read: Is a directory."
+    assert services.read(ServiceQuery("web")) == Missing(reason)
+    assert services.run(step, WITHIN_S) == StepResult(ok=False, detail=reason)

@@ -10,12 +10,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 
-from homeostat_agent.actuator.host import handles, pid_file, process_table
+from homeostat_agent.actuator.host import handles, process_table
 from homeostat_agent.actuator.host.commands import clean_environment
 from homeostat_agent.actuator.host.port import StepResult
 from homeostat_agent.config import Service
+from homeostat_agent.pid_files import PidFiles, read_pid_file, write_pid_file
 from homeostat_agent.procfs import ProcessStat
 
 # A service's time to end after SIGTERM.
@@ -35,21 +35,11 @@ class Groups:
     def __init__(self, send_to_group: SendToGroup = handles.send_to_group) -> None:
         self._send_to_group = send_to_group
         self._children: dict[int, subprocess.Popen[bytes]] = {}
-        # Which start time a pid without one was found to mean, before the wall clock was set.
-        self._meant: dict[str, tuple[int, int]] = {}
+        self._files = PidFiles()
 
     def find(self, service: Service) -> ProcessStat | None:
-        """Return a service's leading process, or None when it is down."""
-        leader = pid_file.read(service.pid_file)
-        if leader is None:
-            return None
-        pid, started = self._meant.get(service.pid_file, (0, 0))
-        if leader.started is None and leader.pid == pid:
-            leader = replace(leader, started=started)
-        found = pid_file.running(leader)
-        if found is not None:
-            self._meant[service.pid_file] = (found.pid, found.started)
-        return found
+        """Return a service's leading process, or None when it is down. Raises OSError for an unreadable pid file."""
+        return self._files.leader(service.pid_file)
 
     def start(self, service: Service, within_s: float) -> StepResult:
         """Start a service that is down, after ending what is left of its group."""
@@ -83,20 +73,26 @@ class Groups:
 
     def adopt(self, services: Iterable[Service]) -> None:
         """Write the pid files of services that run without one, because this process was cut off after their start."""
-        lost = {service.pid_file: service for service in services if self.find(service) is None}
+        lost = {service.pid_file for service in services if self._is_lost(service)}
         if not lost:
             return
         for found in sorted(process_table.processes(), key=lambda one: one.started):
             if found.pid == found.session and process_table.owner(found.pid) == os.geteuid():
                 for path in lost:
                     if _is_marked(found.pid, path):
-                        pid_file.write(path, found.pid, found.started)
+                        write_pid_file(path, found.pid, found.started)
 
     def reap(self) -> None:
         """Take away ended children, so that their numbers become free."""
         for pid, child in list(self._children.items()):
             if child.poll() is not None:
                 del self._children[pid]
+
+    def _is_lost(self, service: Service) -> bool:
+        try:
+            return self.find(service) is None
+        except OSError:
+            return False
 
     def _spawn(self, service: Service) -> StepResult:
         try:
@@ -109,12 +105,11 @@ class Groups:
             self.reap()
             return StepResult(ok=False, detail=f"process {child.pid} ended at once with {child.returncode}")
         try:
-            pid_file.write(service.pid_file, found.pid, found.started)
+            write_pid_file(service.pid_file, found.pid, found.started)
         except OSError as error:
             # Nobody would find it again.
             self._end_child(found)
             return StepResult(ok=False, detail=f"{service.pid_file}: {error.strerror}")
-        self._meant[service.pid_file] = (found.pid, found.started)
         return StepResult(ok=True, detail=f"started as process {child.pid}")
 
     def _end_child(self, found: ProcessStat) -> None:
@@ -143,7 +138,7 @@ class Groups:
 
     def _end_leftovers(self, service: Service, deadline: float) -> StepResult:
         """End what is left of a group whose leader has ended, told from others' by its mark."""
-        leader, mark = pid_file.read(service.pid_file), service.pid_file
+        leader, mark = read_pid_file(service.pid_file), service.pid_file
         if leader is None or not _may_have_members(leader.pid) or not any(_members(leader.pid, mark)):
             return StepResult(ok=True, detail="did not run")
         group = leader.pid

@@ -41,6 +41,9 @@ class Services:
         within_s = min(within_s, STEP_S_MAX)
         if service.unit:
             return _run_unit(step, service.unit, within_s)
+        state = self._group_state(service)
+        if isinstance(state, Missing):
+            return StepResult(ok=False, detail=state.reason)
         match step:
             case StartService():
                 return self._groups.start(service, within_s)
@@ -57,8 +60,11 @@ class Services:
         """Take away ended children."""
         self._groups.reap()
 
-    def _group_state(self, service: Service) -> tuple[ServiceStatus, ProcessStat | None]:
-        process = self._groups.find(service)
+    def _group_state(self, service: Service) -> tuple[ServiceStatus, ProcessStat | None] | Missing:
+        try:
+            process = self._groups.find(service)
+        except OSError as error:
+            return Missing(f"{service.pid_file} cannot be read: {error.strerror}.")
         return (ServiceStatus.RUNNING if process else ServiceStatus.DOWN), process
 
 

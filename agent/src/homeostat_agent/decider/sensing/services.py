@@ -11,11 +11,11 @@ from pathlib import Path
 from homeostat_agent.config import Probe, Service
 from homeostat_agent.decider.sensing.cgroups import Cgroups
 from homeostat_agent.decider.sensing.kept_file import KeptFile
-from homeostat_agent.decider.sensing.pid_files import PidFiles
 from homeostat_agent.decider.sensing.port import ServiceReading, ServiceStatus
 from homeostat_agent.decider.sensing.probes import Probes
 from homeostat_agent.decider.sensing.processes import ProcessTable, cpu_s, memory_bytes
 from homeostat_agent.decider.sensing.unit_state import BusError, UnitAnswers, UnitState
+from homeostat_agent.pid_files import PidFiles
 from homeostat_agent.procfs import PROC, ProcessStat, parse_stat, read_stat
 
 ASK_EVERY = 6

@@ -11,8 +11,8 @@ from typing import Any
 import psutil
 
 from homeostat_agent.config import Service
-from homeostat_agent.decider.sensing.pid_files import SLACK_S, read_pid_file
 from homeostat_agent.decider.sensing.port import ServiceReading, ServiceStatus
+from homeostat_agent.pid_files import SLACK_S, read_pid_file
 
 _STATUSES = {
     "running": ServiceStatus.RUNNING,
