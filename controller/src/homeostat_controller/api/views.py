@@ -168,7 +168,9 @@ def _endpoint(view: EndpointView) -> dict[str, Any]:
         "detail": view.detail if stands else view.standing_reason,
         "os": view.os,
         "agent_version": view.agent_version,
-        "policy": schemas.PolicyReference(name=view.active_name, revision=view.active_revision),
+        "policy": schemas.PolicyReference(
+            name=view.active_name, revision=view.active_revision, sha256=view.active_sha256.hex()
+        ),
         "open_incidents": view.open_incidents,
         "enrolled_at": view.enrolled_at,
         "last_seen_at": view.last_seen_at,

@@ -13,6 +13,8 @@ from homeostat_controller.demo import faults, stage, watch
 from homeostat_controller.demo.layout import ENDPOINTS, Layout
 
 STEPS = 10
+# Of which so many only start things.
+START_STEPS = 4
 # What each repair may take: detection in samples of a second, the repair, and the way to the controller.
 HEAL_S_MAX = 60.0
 READY_S_MAX = 60.0
@@ -23,7 +25,7 @@ HEALED = {"crash": "service-down", "hang": "service-hung", "cpu": "runaway-cpu",
 
 def up(demo: Layout, models: Path, say: Callable[[str], None]) -> None:
     """Start what does not run, and tell the story if it was not told yet; raises TooLate when a wait's limit passes."""
-    tell = _Steps(say)
+    tell = _Steps(say, START_STEPS if demo.told.exists() else STEPS)
     with tell.step(f"Python {platform.python_version()}, {os.cpu_count()} cores, {sys.platform}"):
         pass
     with tell.step(f"controller on {demo.url}  (data: {demo.root})"):
@@ -166,8 +168,9 @@ def _inject_when_up(demo: Layout, fault: faults.Fault) -> None:
 class _Steps:
     """Numbers the steps and prints a line for each as it ends."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], total: int) -> None:
         self._say = say
+        self._total = total
         self._number = 0
 
     @contextmanager
@@ -175,4 +178,4 @@ class _Steps:
         self._number += 1
         notes: list[str] = []
         yield notes.append
-        self._say(f" {self._number:2}/{STEPS}  {what:<72} {'; '.join(notes) or 'ok'}")
+        self._say(f" {self._number:2}/{self._total}  {what:<72} {'; '.join(notes) or 'ok'}")

@@ -84,6 +84,7 @@ class EndpointView:
     rejected_name: str
     rejected_revision: int
     rejected_reason: str
+    active_sha256: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,7 @@ def _view_select() -> Select[Any]:
             _OPEN.label("open_incidents"),
             _ACTIVE.label("active_name"),
             func.coalesce(_POLICIES.c.active_revision, 0).label("active_revision"),
+            func.coalesce(_POLICIES.c.active_sha256, b"").label("active_sha256"),
             func.coalesce(_POLICIES.c.rejected_name, "").label("rejected_name"),
             func.coalesce(_POLICIES.c.rejected_revision, 0).label("rejected_revision"),
             func.coalesce(_POLICIES.c.rejected_reason, "").label("rejected_reason"),
