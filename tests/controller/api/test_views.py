@@ -40,6 +40,7 @@ def endpoint(**state: Any) -> EndpointDetail:
         rejected_name="",
         rejected_revision=0,
         rejected_reason="",
+        active_sha256=b"",
     )
     return EndpointDetail(
         view=view,
