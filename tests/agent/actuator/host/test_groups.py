@@ -12,6 +12,7 @@ from homeostat_agent.actuator.host import process_table
 from homeostat_agent.actuator.host.groups import MARK, Groups
 from homeostat_agent.actuator.host.port import StepResult
 from homeostat_agent.config import Service
+from homeostat_agent.program_matching import identity
 
 WITHIN_S = 20.0
 SLEEP = ("/bin/sleep", "100010")
@@ -104,7 +105,7 @@ def test_a_service_whose_pid_file_cannot_be_written_is_not_left_running(groups: 
     command = ("/bin/sleep", "100013")
     service = Service("web", command=command, pid_file=str(tmp_path / "nowhere" / "web.pid"))
     assert not groups.start(service, WITHIN_S).ok
-    assert command not in {process_table.command_line(one.pid) for one in process_table.processes()}
+    assert command not in {identity(one.pid).arguments for one in process_table.processes()}
 
 
 def test_a_whole_group_is_ended(groups: Groups, tmp_path: Path) -> None:

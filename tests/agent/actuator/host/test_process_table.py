@@ -27,19 +27,15 @@ def test_a_zombie_and_a_free_number_are_no_process() -> None:
     assert child.pid not in {one.pid for one in process_table.processes()}
     child.wait()
     assert process_table.process(child.pid) is None
-    assert process_table.executable(child.pid) == ""
-    assert process_table.command_line(child.pid) == ()
     assert process_table.owner(child.pid) is None
 
 
-def test_what_a_process_runs_and_was_started_with() -> None:
-    argv = (sys.executable, "-c", "import time; print(flush=True); time.sleep(100)", "x" * 20_000, "a b")
+def test_what_a_process_was_started_with() -> None:
+    argv = (sys.executable, "-c", "import time; print(flush=True); time.sleep(100)")
     child = subprocess.Popen(argv, stdout=subprocess.PIPE, env={"LONG": "x" * 20_000, "MARK": "x=y"})
     try:
         assert child.stdout is not None
         child.stdout.readline()
-        assert process_table.executable(child.pid) == str(Path(sys.executable).resolve())
-        assert process_table.command_line(child.pid)[1:] == argv[1:]
         assert process_table.has_environment(child.pid, "MARK=x=y")
         assert not process_table.has_environment(child.pid, "MARK=x")
         assert process_table.owner(child.pid) == os.geteuid()

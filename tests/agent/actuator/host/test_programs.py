@@ -84,6 +84,12 @@ def test_naming_a_program_is_not_running_it(tmp_path: Path) -> None:
         assert found(Program("report", str(mine))) == []
 
 
+def test_reading_a_script_is_not_running_it(tmp_path: Path) -> None:
+    mine = script(tmp_path)
+    with running("/usr/bin/tail", "-f", str(mine)):
+        assert found(Program("report", str(mine))) == []
+
+
 def test_use_is_measured_over_the_interval() -> None:
     burn = "import time\nprint(flush=True)\nwhile True: pass"
     with running(sys.executable, "-c", burn, "burner-1") as pid:

@@ -25,19 +25,6 @@ def processes() -> Iterator[ProcessStat]:
             yield found
 
 
-def executable(pid: int) -> str:
-    """Return the path of the file a process runs, as the kernel knows it, or ""."""
-    try:
-        return str(Path(f"/proc/{pid}/exe").readlink())
-    except OSError:
-        return ""
-
-
-def command_line(pid: int) -> tuple[str, ...]:
-    """Return a process's arguments, which it may have changed itself."""
-    return tuple(part.decode(errors="replace") for part in read_once(f"/proc/{pid}/cmdline").split(b"\0")[:-1])
-
-
 def has_environment(pid: int, setting: str) -> bool:
     """Say whether a process was started with `NAME=value` in its environment; only root and its owner can see."""
     return setting.encode() in read_once(f"/proc/{pid}/environ").split(b"\0")

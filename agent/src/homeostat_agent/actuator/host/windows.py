@@ -32,6 +32,7 @@ from homeostat_agent.actuator.host.windows_services import (
 )
 from homeostat_agent.actuator.port import Clock
 from homeostat_agent.config import AgentConfig, Program
+from homeostat_agent.program_matching import Identity, pattern
 
 PURGE_PERIOD_S = 600.0
 KILLED_S = 5.0
@@ -96,7 +97,8 @@ class WindowsHost:
                 return self._files.read(folder, query, now_s)
 
     def _measure(self, program: Program, interval_s: float) -> list[ProcessFacts]:
-        before = {one: _cpu_s(one) for one in psutil.process_iter() if _belongs(one, program)}
+        made = pattern(program)
+        before = {one: _cpu_s(one) for one in psutil.process_iter() if made.surely_matches(_identity(one))}
         began = time.monotonic()
         if before:
             time.sleep(interval_s)
@@ -116,7 +118,8 @@ class WindowsHost:
             process = psutil.Process(step.pid)
             if _started(process) != step.started:
                 return StepResult(ok=True, detail=f"process {step.pid} had ended already")
-            if not any(_belongs(process, program) for program in self._programs.values()):
+            runs = _identity(process)
+            if not any(pattern(program).surely_matches(runs) for program in self._programs.values()):
                 return StepResult(ok=False, detail=f"process {step.pid} is of no declared program")
             process.terminate()
             process.wait(min(within_s, step.grace_s + KILLED_S))
@@ -138,14 +141,11 @@ class WindowsHost:
         return {0, 4, me.pid, *(one.pid for one in me.parents()), *self._protected()}
 
 
-def _belongs(process: psutil.Process, program: Program) -> bool:
+def _identity(process: psutil.Process) -> Identity:
     try:
-        if os.path.normcase(process.exe()) != os.path.normcase(os.path.realpath(program.executable)):
-            return False
-        rest = iter(process.cmdline()[1:])
+        return Identity(process.exe(), tuple(process.cmdline()))
     except (psutil.Error, OSError):
-        return False
-    return all(one in rest for one in program.arguments)
+        return Identity("", ())
 
 
 def _cpu_s(process: psutil.Process) -> float | None:

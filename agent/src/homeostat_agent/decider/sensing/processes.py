@@ -11,8 +11,8 @@ from homeostat_agent.boot_clock import since_boot_s
 from homeostat_agent.config import Program
 from homeostat_agent.decider.sensing.kept_file import KeptFile
 from homeostat_agent.decider.sensing.port import ProcessReading
-from homeostat_agent.decider.sensing.programs import identity, pattern
 from homeostat_agent.procfs import CLOCK_TICKS, PAGE_BYTES, PROC, ProcessStat, parse_stat, pids, read_once, read_stat
+from homeostat_agent.program_matching import identity, pattern
 
 KNOWN_MAX = 4096
 # Descriptors that may stay open for known processes: a quarter of the usual limit of 1024 per process.

@@ -20,11 +20,11 @@ from homeostat_agent.decider.sensing.folders import Folders
 from homeostat_agent.decider.sensing.metrics import ClockSteps
 from homeostat_agent.decider.sensing.port import ProcessReading, Reading, ServiceReading
 from homeostat_agent.decider.sensing.probes import Probes
-from homeostat_agent.decider.sensing.programs import Identity, pattern
 from homeostat_agent.decider.sensing.scan_rule import ScanRule
 from homeostat_agent.decider.sensing.services import with_answer
 from homeostat_agent.decider.sensing.windows_metrics import WindowsMetrics, fullest
 from homeostat_agent.decider.sensing.windows_services import ServiceOf, read_service, started, windows_service
+from homeostat_agent.program_matching import Identity, pattern
 
 # Windows computes the time of boot from a clock that is corrected now and then.
 BOOT_TIME_STEP_S = 60
