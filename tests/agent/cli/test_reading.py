@@ -101,6 +101,18 @@ def test_what_waits_for_a_person_has_an_exit_code_of_its_own(agent: Agent, keep:
     assert agent("status").returncode == 3
 
 
+def test_what_a_person_denied_waits_for_nobody(agent: Agent, keep: Keep) -> None:
+    def work(stores: Stores) -> None:
+        stores.incidents.opened(incident("abc"))
+        stores.incidents.add("abc", decision(incident_pb2.DECISION_KIND_ASK))
+        stores.incidents.add("abc", incident_pb2.ExceptionPack(id="p"))
+        stores.incidents.add("abc", link_pb2.Denial(pack_id="p", by="ada", reason="No."))
+
+    keep(work)
+    assert agent("status").returncode == 0
+    assert agent("why", "abc").returncode == 0
+
+
 def test_what_policy_lets_nobody_touch_has_one_too(agent: Agent, keep: Keep) -> None:
     def work(stores: Stores) -> None:
         stores.incidents.opened(incident("abc"))

@@ -10,7 +10,6 @@ from homeostat.diagnosis import FaultClass
 from homeostat.evidence import Anomaly
 from homeostat.outcome import Ending
 from homeostat_agent.decider.effects import (
-    ConfirmOutcome,
     Effect,
     RecordClosed,
     RecordDecision,
@@ -197,13 +196,16 @@ def test_an_outcome_that_comes_twice_is_recorded_once() -> None:
     assert names(stage.ended(start)) == ["ConfirmOutcome"]
 
 
-def test_an_outcome_of_a_run_that_nobody_remembers_is_recorded() -> None:
-    stage = Stage()
-    lost = Stage()
+def test_an_outcome_whose_incident_was_lost_is_told_with_what_is_left_of_it() -> None:
+    stage, lost = Stage(), Stage()
     start = one(lost.crash(), StartHealing)
     effects = stage.ended(start)
-    assert names(effects) == ["RecordOutcome", "ConfirmOutcome"]
-    assert one(effects, ConfirmOutcome).run_id == start.run_id
+    assert names(effects) == ["RecordOpened", "RecordOutcome", "ConfirmOutcome", "RecordClosed"]
+    left = one(effects, RecordOpened).incident
+    assert (left.id, left.subject, left.fault) == (start.incident.id, start.incident.subject, FaultClass.UNEXPLAINED)
+    assert one(effects, RecordClosed).how == "healed"
+    assert names(stage.ended(start)) == ["ConfirmOutcome"]
+    assert one(Stage().ended(start, Ending.FAILED), RecordClosed).how == "superseded"
 
 
 def test_a_run_that_the_actuator_never_heard_of_is_forgotten_and_decided_anew() -> None:

@@ -136,9 +136,10 @@ def _line(line: Line) -> str:
 
 
 def _waits(record: IncidentRecord) -> bool:
-    decision = telling.latest(record, incident_pb2.Decision)
+    decision, pack = telling.latest(record, incident_pb2.Decision), telling.latest(record, incident_pb2.ExceptionPack)
     is_asked = decision is not None and decision.kind == incident_pb2.DECISION_KIND_ASK
-    return not record.how and is_asked and telling.latest(record, incident_pb2.ExceptionPack) is not None
+    denied = {one.pack_id for one in telling.every(record, link_pb2.Denial)}
+    return not record.how and is_asked and pack is not None and pack.id not in denied
 
 
 def _only_seen(record: IncidentRecord) -> bool:

@@ -150,6 +150,12 @@ class Caseload:
         """Let every incident be looked at anew under another policy."""
         self._cases = {key: caring.under_new_policy(care, policy) for key, care in self._cases.items()}
 
+    def knows(self, outcome: Outcome) -> bool:
+        """Say whether anything is remembered of the run or its incident."""
+        return self._past.has(outcome.run_id) or any(
+            one.incident.id == outcome.incident_id for one in self._cases.values()
+        )
+
     def ended(self, outcome: Outcome, now: datetime) -> tuple[Effects, Key | None]:
         """Take an outcome, once; return what to do, and which fault was healed."""
         if self._past.has_ended(outcome.run_id):

@@ -13,12 +13,12 @@ from homeostat import detection
 from homeostat.budget import PastRun
 from homeostat.decision import Reason
 from homeostat.detection import Closed, Detection, Opened, Track
-from homeostat.diagnosis import Hypothesis, rank
-from homeostat.evidence import Anomaly, Signal
+from homeostat.diagnosis import FaultClass, Hypothesis, rank
+from homeostat.evidence import Anomaly, Evidence, Signal
 from homeostat.exception_pack import Grant
 from homeostat.features import extract
 from homeostat.incident import Incident
-from homeostat.outcome import Outcome
+from homeostat.outcome import Ending, Outcome
 from homeostat.plan import Plan
 from homeostat.policy import NO_POLICY, Policy
 from homeostat.policy_merge import effective
@@ -28,7 +28,7 @@ from homeostat_agent.decider import checks, health
 from homeostat_agent.decider.care import Care, Moment
 from homeostat_agent.decider.caseload import Caseload
 from homeostat_agent.decider.checks import Findings
-from homeostat_agent.decider.effects import Effect, Effects, RecordNotice
+from homeostat_agent.decider.effects import Effect, Effects, RecordClosed, RecordNotice, RecordOpened
 from homeostat_agent.decider.health import Health, Hindrance
 from homeostat_agent.decider.remembered import PastRuns
 from homeostat_agent.decider.scoring import Scorer
@@ -122,9 +122,13 @@ class Pipeline:
 
     def ended(self, outcome: Outcome, now: datetime) -> Effects:
         """Take a run's outcome; the next repair, if one waits, begins with it."""
+        lost = None if self._cases.knows(outcome) else self._lost_incident(outcome)
         effects, healed = self._cases.ended(outcome, now)
         if healed is not None:
             self._detection = detection.forget(self._detection, *healed)
+        if lost is not None:
+            how = "healed" if outcome.ending is Ending.HEALED else "superseded"
+            effects = (RecordOpened(lost), *effects, RecordClosed(lost, now, how))
         return (*effects, *self._cases.review(self._moment(now)))
 
     def refused(self, run_id: str, reason: Reason | str, now: datetime) -> Effects:
@@ -208,6 +212,22 @@ class Pipeline:
             # There was no room: not seen yet, so that it is found again.
             self._detection = detection.forget(self._detection, opened.fault, opened.subject)
         return effects
+
+    def _lost_incident(self, outcome: Outcome) -> Incident:
+        """Return what is left of an incident that was being repaired while its record was lost.
+
+        The decider was killed between asking for the repair and the disk, some milliseconds, or its store was lost.
+        """
+        return Incident(
+            id=outcome.incident_id,
+            endpoint_id=self.endpoint.id,
+            fault=FaultClass.UNEXPLAINED,
+            subject=outcome.subject,
+            confidence=0.0,
+            opened_at=outcome.started_at,
+            evidence=Evidence(),
+            labels=self.endpoint.labels,
+        )
 
     def _closed(self, closed: Closed, now: datetime) -> Effects:
         return self._cases.close((closed.fault, closed.subject), now)

@@ -28,6 +28,10 @@ class PastRuns:
         """All of them, as decide() wants them."""
         return History(tuple(self._past.values()))
 
+    def has(self, run_id: str) -> bool:
+        """Say whether this run is remembered."""
+        return run_id in self._past
+
     def has_ended(self, run_id: str) -> bool:
         """Say whether this run's ending is known."""
         past = self._past.get(run_id)
