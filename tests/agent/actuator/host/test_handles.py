@@ -35,23 +35,6 @@ def test_a_signal_reaches_the_process_that_was_meant() -> None:
         assert process.wait() == -signal.SIGTERM
 
 
-def test_another_start_time_gives_no_handle() -> None:
-    with child() as process, handles.handle(process.pid, started(process.pid) + 1) as handle:
-        assert handle is None
-
-
-def test_an_ended_process_gives_no_handle_be_it_a_zombie_or_gone() -> None:
-    with child() as process:
-        ticks = started(process.pid)
-        process.kill()
-        until("the zombie", lambda: not is_running(process.pid))
-        with handles.handle(process.pid, ticks) as handle:
-            assert handle is None
-        process.wait()
-        with handles.handle(process.pid, ticks) as handle:
-            assert handle is None
-
-
 def test_a_handle_outlives_its_process_and_then_hits_nobody() -> None:
     with child() as process, handles.handle(process.pid, started(process.pid)) as handle:
         assert handle is not None

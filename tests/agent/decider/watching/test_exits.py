@@ -1,4 +1,3 @@
-import errno
 import os
 import signal
 import subprocess
@@ -12,7 +11,7 @@ import pytest
 from fakes import processes
 from homeostat_agent.decider.watching import exits as module
 from homeostat_agent.decider.watching.events import EventQueue, ProcessExited
-from homeostat_agent.decider.watching.exits import ExitWatcher, MainProcess, open_process, pidfd_works
+from homeostat_agent.decider.watching.exits import ExitWatcher, MainProcess, pidfd_works
 from homeostat_agent.procfs import read_stat
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="pidfd is Linux's")
@@ -145,21 +144,3 @@ def test_where_it_does_not_work_nothing_begins(queue: EventQueue) -> None:
     watcher.watch({"web": MainProcess(2**22 + 3)})
     assert queue.get(0.05) is None
     watcher.stop()
-
-
-def test_nobody_has_no_descriptor() -> None:
-    assert open_process(MainProcess(0)) is None
-    assert open_process(MainProcess(2**22 + 3)) is None
-
-
-def test_a_lack_of_descriptors_is_no_exit(queue: EventQueue) -> None:
-    # In a child of its own, so that the limit does not reach this process.
-    code = (
-        "import os, resource, sys\n"
-        "from homeostat_agent.decider.watching.exits import MainProcess, open_process\n"
-        "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))\n"
-        "try:\n    open_process(MainProcess(os.getpid()))\n"
-        "except OSError as error:\n    sys.exit(error.errno)\n"
-    )
-    done = subprocess.run(processes.python(code), check=False)
-    assert done.returncode == errno.EMFILE

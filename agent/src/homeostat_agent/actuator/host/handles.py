@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from homeostat_agent.actuator.host import process_table
+from homeostat_agent.process_handles import open_process
 
 # Time to end after SIGKILL.
 KILLED_S = 5.0
@@ -23,16 +23,12 @@ _TO_GROUP = 4
 @contextmanager
 def handle(pid: int, started: int) -> Iterator[int | None]:
     """Give a pidfd that is surely of the process that `started` then, or None when that one has ended."""
+    descriptor = open_process(pid, started)
     try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        yield None
-        return
-    try:
-        found = process_table.process(pid)
-        yield descriptor if found is not None and found.started == started else None
+        yield descriptor
     finally:
-        os.close(descriptor)
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def send(descriptor: int, number: signal.Signals) -> None:

@@ -16,7 +16,7 @@ from datetime import datetime
 
 from homeostat_agent.decider.watching.events import ProcessExited, Sink
 from homeostat_agent.decider.watching.wakeup import WakeUp
-from homeostat_agent.procfs import read_stat
+from homeostat_agent.process_handles import open_process
 
 # Each watched process holds a descriptor.
 WATCHED_MAX = 256
@@ -106,7 +106,7 @@ class ExitWatcher:
 
     def _add(self, service: str, process: MainProcess) -> None:
         try:
-            fd = open_process(process)
+            fd = open_process(process.pid, process.started or None)
         except OSError as error:  # no descriptor left: the next call of `watch` tries again
             log.warning("service=%s pid=%d error=%s message=cannot watch the process", service, process.pid, error)
             return
@@ -141,21 +141,3 @@ def pidfd_works() -> bool:
     except OSError:
         return False
     return True
-
-
-def open_process(process: MainProcess) -> int | None:
-    """Return a descriptor that becomes readable when the process ends, or None if it has ended already.
-
-    Raises OSError where no descriptor can be had.
-    """
-    if process.pid <= 0:
-        return None
-    try:
-        fd = os.pidfd_open(process.pid)
-    except ProcessLookupError:
-        return None
-    stat = read_stat(process.pid)
-    if process.started and (stat is None or stat.started != process.started):
-        os.close(fd)
-        return None
-    return fd
