@@ -40,6 +40,7 @@ def state(unit: str = WEB) -> UnitState:
     [
         ("active", 7, ServiceStatus.RUNNING),
         ("reloading", 7, ServiceStatus.RUNNING),
+        ("refreshing", 7, ServiceStatus.RUNNING),
         ("inactive", 0, ServiceStatus.DOWN),
         ("failed", 0, ServiceStatus.DOWN),
         ("activating", 7, ServiceStatus.UNKNOWN),

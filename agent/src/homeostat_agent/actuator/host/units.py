@@ -29,6 +29,7 @@ _SERVICE = "org.freedesktop.systemd1.Service"
 _STATUS = {
     "active": ServiceStatus.RUNNING,
     "reloading": ServiceStatus.RUNNING,
+    "refreshing": ServiceStatus.RUNNING,
     "inactive": ServiceStatus.DOWN,
     "failed": ServiceStatus.DOWN,
 }
