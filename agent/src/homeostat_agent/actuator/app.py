@@ -13,7 +13,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
@@ -114,7 +114,8 @@ class _RealClock:
             raise Stopping
 
     def stop(self) -> None:
-        os.write(self._tell, b".")
+        with suppress(OSError):  # a second signal may come when everything is closed already
+            os.write(self._tell, b".")
 
     def close(self) -> None:
         os.close(self._told)
