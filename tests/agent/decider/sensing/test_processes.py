@@ -82,8 +82,12 @@ def test_a_new_leader_is_looked_for_at_once_with_its_whole_group() -> None:
         members = table.group(leader.pid)
         assert {one.session for one in members} == {leader.pid}
         assert memory_bytes(members) > memory_bytes([one for one in members if one.pid == leader.pid])
-    table.refresh(NONE, full=False)
-    assert table.group(leader.pid) == ()
+
+    def gone() -> bool:
+        table.refresh(NONE, full=False)
+        return table.group(leader.pid) == ()
+
+    processes.until(gone, "the end of the whole group")
     table.close()
 
 
