@@ -154,14 +154,26 @@ def test_an_outcome_answers_for_a_grant_whose_beginning_was_not_heard_of() -> No
     assert one(stage.ended(start, pack_id=pack.pack.id), SendReceipt) == SendReceipt(pack.pack.id, "accepted")
 
 
-def test_a_grant_that_the_actuator_refuses_makes_a_new_pack() -> None:
+def test_a_grant_that_the_actuator_refuses_makes_a_new_pack_once_the_fault_is_seen_again() -> None:
     stage = Stage(policy(ASK_IT))
     pack = stage.pack()
     start = one(stage.grant(pack), StartHealing)
     effects = stage.step(lambda: stage.pipeline.refused(start.run_id, "The endpoint has changed.", stage.now))
     assert one(effects, SendReceipt) == SendReceipt(pack.pack.id, "refused", "The endpoint has changed.")
     assert one(effects, ForgetRun).run_id == start.run_id
-    assert one(effects, RequestProposal).pack_id != pack.pack.id
+    assert not [effect for effect in effects if isinstance(effect, RequestProposal)]
+    assert one(stage.tick(), RequestProposal).pack_id != pack.pack.id
+
+
+def test_nobody_is_asked_about_what_somebody_has_mended_meanwhile() -> None:
+    stage = Stage(policy(ASK_IT))
+    pack = stage.pack()
+    start = one(stage.grant(pack), StartHealing)
+    stage.host.run("web")
+    stage.step(lambda: stage.pipeline.refused(start.run_id, "The endpoint has changed.", stage.now))
+    effects = (*stage.tick(), *stage.tick())
+    assert not [effect for effect in effects if isinstance(effect, RequestProposal)]
+    assert one(effects, RecordClosed).how == "recovered"
 
 
 def test_a_grant_for_what_is_over_or_unknown_is_refused() -> None:

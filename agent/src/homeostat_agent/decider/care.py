@@ -175,8 +175,8 @@ def refused(care: Care, reason: Reason | str, moment: Moment) -> Step:
     approved, decision = bool(care.grant), care.decision
     care = replace(care, phase=Phase.DECIDED, run=None, grant=b"", pack=None if approved else care.pack)
     if approved:
-        # What was approved is void, so the next review asks again, with a plan of that moment.
-        return replace(care, hold=None, overruled=None), ()
+        # What was approved is void. The endpoint has changed since, perhaps for the better: look before asking again.
+        return replace(care, hold=None, overruled=None, confirmed=False), ()
     if isinstance(reason, Reason) and reason.code in _LIFTABLE and isinstance(decision, Act):
         care, said = _overrule(care, Ask(decision.playbook, reason), moment)
         care, asked = _ask(care, decision.playbook, moment)
@@ -226,7 +226,7 @@ def _ask(care: Care, playbook: str, moment: Moment) -> Step:
     if pack is not None and pack.decision.playbook == playbook and now < pack.expires_at:
         return replace(care, phase=Phase.WAITING, asked=None), ()
     care = replace(care, pack=None)
-    if not moment.able:
+    if not (moment.able and care.confirmed):
         return replace(care, phase=Phase.DECIDED, asked=None), ()
     if care.phase is Phase.PROPOSING and care.asked is not None:
         pack_id, asked_for, at = care.asked
