@@ -1,7 +1,7 @@
 """Signs what agents will obey, with a lab key that lies on the controller itself, and says so.
 
 A lab key makes one machine enough to try everything; it also means that whoever owns the controller can have done
-whatever the endpoints' own configurations declare. Keys of people, kept elsewhere, take its place with the signed catalogue.
+whatever the endpoints' own configurations declare. Keys of people, kept elsewhere, take its place later.
 Invariant: content of one kind is never a valid signature for another, because the kind's tag is signed with it.
 """
 
