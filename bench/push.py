@@ -56,7 +56,7 @@ class Session:
 
     def say(self, **fields: object) -> None:
         self.sequence += 1
-        message = link_pb2.AgentMessage(instance_uid=self.uid, sequence_num=self.sequence, **fields)  # type: ignore[arg-type]
+        message = link_pb2.AgentMessage(instance_uid=self.uid, sequence_num=self.sequence, **fields)  # type: ignore[arg-type]  # the fields are named by the caller
         self.outgoing.put_nowait(message)
 
     async def messages(self) -> AsyncIterator[link_pb2.AgentMessage]:

@@ -49,7 +49,7 @@ def _report(config: AgentConfig, readings: int) -> None:
         time.sleep(0.02)
         before = host._table._verdicts  # noqa: SLF001  # a full scan replaces it: that tells the two kinds apart
         cost = _cpu_ms(host.read)
-        (known if host._table._verdicts is before else scans).append(cost)  # noqa: SLF001
+        (known if host._table._verdicts is before else scans).append(cost)  # noqa: SLF001  # the bench looks at which kind of reading it was
     theirs = [_cpu_ms(lambda: _by_psutil(config)) for _ in range(max(readings // 10, 5))]
     quiet = median(known) + (median(scans) - median(known)) / SCAN_EVERY
     print(f"{len(psutil.pids())} processes, {len(config.service)} services, {len(config.program)} program, 1 folder")

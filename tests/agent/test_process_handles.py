@@ -35,10 +35,10 @@ def test_a_descriptor_tells_the_end_of_its_process(known: bool) -> None:
 
 @pytest.mark.parametrize("difference", [-1, 1])
 def test_another_start_time_is_another_process(difference: int) -> None:
-    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208  # a count of descriptors, not paths
     assert open_process(os.getpid(), started(os.getpid()) + difference) is None
     assert open_process(os.getpid(), 0) is None
-    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208  # a count of descriptors, not paths
 
 
 def test_an_ended_process_has_none_be_it_a_zombie_or_gone() -> None:

@@ -235,7 +235,7 @@ def test_a_healthy_session_goes_on_while_peers_misbehave(controller: Running) ->
                 receipt = link_pb2.Receipt(id=f"pack-{number}", result="accepted")
                 talk.send(healthy.message(receipts=[receipt]))
                 sent = healthy.sequence
-                talk.read_until(lambda one, sent=sent: one.acknowledged_sequence_num == sent)  # type: ignore[misc]
+                talk.read_until(lambda one, sent=sent: one.acknowledged_sequence_num == sent)  # type: ignore[misc]  # mypy cannot infer a lambda with a default
                 time.sleep(0.25)  # within its own limits
     finally:
         for one in crowd:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jeepney import (  # type: ignore[import-untyped]  # it ships no types
+from jeepney import (
     DBusAddress,
     HeaderFields,
     Message,
@@ -24,7 +24,7 @@ from jeepney import (  # type: ignore[import-untyped]  # it ships no types
     new_method_return,
     new_signal,
 )
-from jeepney.io.blocking import DBusConnection, open_dbus_connection  # type: ignore[import-untyped]
+from jeepney.io.blocking import DBusConnection, open_dbus_connection
 
 from fakes.processes import until
 

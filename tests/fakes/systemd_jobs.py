@@ -5,7 +5,7 @@ Held against the real one by tests/agent/actuator/host/test_units.py (marker sys
 
 from typing import Any
 
-from jeepney import (  # type: ignore[import-untyped]  # it ships no types
+from jeepney import (
     HeaderFields,
     Message,
     new_error,

@@ -128,7 +128,7 @@ def test_killed_in_the_middle_of_a_run_nothing_is_done_twice(endpoint: Made) -> 
         if rig.process is not None and rig.process.poll() is not None:
             rig.start()
         rig.runs_anew("web", pid)
-        until("an outcome", lambda: len(rig.outcomes()) > known)  # noqa: B023
+        until("an outcome", lambda: len(rig.outcomes()) > known)  # noqa: B023  # called at once, in the same round
         until("an endpoint that is well", rig.is_well)
     runs = [one.run_id for one in rig.outcomes()]
     assert len(runs) == len(set(runs))

@@ -114,7 +114,7 @@ def _end(child: "subprocess.Popen[bytes]", expired: threading.Event) -> None:
 def _exchange(child: "subprocess.Popen[bytes]", request: bytes) -> tuple[bytes, int]:
     # The child reads all before it writes, so writing all and then reading cannot lock up; the timer ends both.
     assert child.stdin is not None  # noqa: S101  # both were asked for as pipes
-    assert child.stdout is not None  # noqa: S101
+    assert child.stdout is not None  # noqa: S101  # told to the type checker; Popen was given a pipe
     try:
         _write(child.stdin, request)
         return child.stdout.read(ANSWER_BYTES_MAX + 2), _reap(child)
@@ -124,7 +124,7 @@ def _exchange(child: "subprocess.Popen[bytes]", request: bytes) -> tuple[bytes, 
 
 def _reap(child: "subprocess.Popen[bytes]") -> int:
     # One that still writes after the bound is ended; one that has closed its output is given its time.
-    assert child.stdout is not None  # noqa: S101
+    assert child.stdout is not None  # noqa: S101  # told to the type checker; Popen was given a pipe
     if child.stdout.read(1):
         child.kill()
     return child.wait()

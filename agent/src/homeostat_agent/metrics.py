@@ -54,7 +54,7 @@ class _Collector:
         self._snapshot = snapshot
 
     def collect(self) -> Iterable[Any]:
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # noqa: PLC0415
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # noqa: PLC0415  # loaded only where it is used
 
         now = self._snapshot()
         for name, value in now.gauges.items():

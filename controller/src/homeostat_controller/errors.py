@@ -12,15 +12,15 @@ class NotFound(ControllerError):  # noqa: N818  # it is an answer, not a fault
     """The thing named does not exist, or not for this asker."""
 
 
-class Conflict(ControllerError):  # noqa: N818
+class Conflict(ControllerError):  # noqa: N818  # it says what happened, as the sentence does
     """The thing exists, but its present state does not allow what was asked."""
 
 
-class Invalid(ControllerError):  # noqa: N818
+class Invalid(ControllerError):  # noqa: N818  # it says what happened, as the sentence does
     """What was given cannot be used."""
 
 
-class Busy(ControllerError):  # noqa: N818
+class Busy(ControllerError):  # noqa: N818  # it says what happened, as the sentence does
     """A bound is reached; try again after `retry_after_s` seconds."""
 
     def __init__(self, message: str, retry_after_s: float) -> None:

@@ -64,7 +64,7 @@ def ready(rig: Rig, **changes: object) -> Connection:
     """Start the actuator, connect, and put a policy in force."""
     rig.start()
     connection = rig.connect()
-    verdict = connection.use(rig.signer.policy(policy(**changes)))  # type: ignore[arg-type]
+    verdict = connection.use(rig.signer.policy(policy(**changes)))  # type: ignore[arg-type]  # the fields are named by the caller
     assert verdict.accepted, verdict.reason
     return connection
 

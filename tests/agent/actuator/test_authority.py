@@ -72,7 +72,7 @@ class Desk:
 
     def grant(self, **changes: object) -> bytes:
         made = Grant("pack-1", ENDPOINT_ID, CRASH.id, "restart", b"s" * 32, b"p" * 32, 1, "me", NOW + LATER, b"nonce")
-        return self.signer.grant(replace(made, **changes)).SerializeToString()  # type: ignore[arg-type]
+        return self.signer.grant(replace(made, **changes)).SerializeToString()  # type: ignore[arg-type]  # the fields are named by the caller
 
 
 LATER = timedelta(hours=1)

@@ -571,7 +571,7 @@ def full_again(endpoint: Endpoint) -> Order:
 @pytest.fixture
 def in_memory() -> Iterator[Path]:
     """Give a folder in memory where there is one: hundreds of journals need not wait for a disk."""
-    memory = Path("/dev/shm")  # noqa: S108
+    memory = Path("/dev/shm")  # noqa: S108  # a memory file system, if there is one
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         yield Path(folder)
 

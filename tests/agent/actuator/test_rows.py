@@ -39,7 +39,7 @@ def through(connection: sqlite3.Connection, run: Run, before: Before | None) -> 
     """Write a run and read it again."""
     columns = {**rows.of_order(order(), NOW), **rows.of_run(run), **rows.of_before(before)}
     names, places = ", ".join(columns), ", ".join(f":{name}" for name in columns)
-    connection.execute(f"INSERT INTO run ({names}) VALUES ({places})", columns)  # noqa: S608
+    connection.execute(f"INSERT INTO run ({names}) VALUES ({places})", columns)  # noqa: S608  # only constants of this file go in
     return rows.kept(connection.execute("SELECT * FROM run").fetchone())
 
 
@@ -62,7 +62,7 @@ def test_a_run_is_read_as_it_was_written(connection: sqlite3.Connection, run: Ru
     assert kept.order == replace(wanted, playbook=playbook)
 
 
-@given(st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
+@given(st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001  # hypothesis wants bounds without a zone
 def test_times_come_back_to_the_microsecond(at: datetime) -> None:
     assert rows.moment(rows.microseconds(at)) == at
 

@@ -129,11 +129,11 @@ def test_what_is_wanted_is_said() -> None:
     talk.talk.say(StartHealing(start.run_id, start.incident, start.playbook, SIGNED))
     talk.talk.say(ConfirmOutcome(start.run_id))
     sent = dict(talk.line.sent)
-    assert sent["propose"].pack_id == request.pack_id  # type: ignore[attr-defined]
+    assert sent["propose"].pack_id == request.pack_id  # type: ignore[attr-defined]  # the kind of message is what the test asserts
     heal = sent["heal"]
     assert isinstance(heal, actuation_pb2.Heal)
     assert (heal.run_id, heal.playbook, heal.grant.payload) == (start.run_id, "restart", b"policy")
-    assert sent["outcome_stored"].run_id == start.run_id  # type: ignore[attr-defined]
+    assert sent["outcome_stored"].run_id == start.run_id  # type: ignore[attr-defined]  # the kind of message is what the test asserts
 
 
 def test_acting_alone_carries_no_grant() -> None:

@@ -126,7 +126,7 @@ def test_a_limit_of_the_actuator_is_told_once_however_often_it_is_met() -> None:
     start = one(stage.crash(), StartHealing)
     told = []
     for _ in range(3):
-        told += of(stage.step(lambda: stage.pipeline.refused(start.run_id, limit, stage.now)), RecordDecision)  # noqa: B023
+        told += of(stage.step(lambda: stage.pipeline.refused(start.run_id, limit, stage.now)), RecordDecision)  # noqa: B023  # called at once, in the same round
         stage.clock.advance(HOLD_MAX)
         start = one(stage.tick(), StartHealing)
     assert len(told) == 1

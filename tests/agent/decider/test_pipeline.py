@@ -131,12 +131,12 @@ def test_a_decision_is_told_once_however_often_it_is_made() -> None:
 def test_whatever_hinders_it_observes_says_so_once_and_goes_on_afterwards() -> None:
     for hindrance in Hindrance:
         stage = Stage()
-        said = stage.step(lambda: stage.pipeline.hinder(hindrance, "Something is missing.", stage.now))  # noqa: B023
-        again = stage.step(lambda: stage.pipeline.hinder(hindrance, "Still missing.", stage.now))  # noqa: B023
+        said = stage.step(lambda: stage.pipeline.hinder(hindrance, "Something is missing.", stage.now))  # noqa: B023  # called at once, in the same round
+        again = stage.step(lambda: stage.pipeline.hinder(hindrance, "Still missing.", stage.now))  # noqa: B023  # called at once, in the same round
         assert [one(said, RecordNotice).code, *again] == [f"observing-{hindrance}"]
         assert of(stage.crash(), StartHealing) == []
         assert (stage.pipeline.health.word, stage.pipeline.health.detail) == ("observing", "Still missing.")
-        effects = stage.step(lambda: stage.pipeline.able_again(hindrance, stage.now))  # noqa: B023
+        effects = stage.step(lambda: stage.pipeline.able_again(hindrance, stage.now))  # noqa: B023  # called at once, in the same round
         assert len(of(effects, StartHealing)) == 1
 
 

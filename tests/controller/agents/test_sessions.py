@@ -105,7 +105,7 @@ def test_without_a_loop_there_is_nobody_to_tell(open_sessions: Sessions) -> None
 
 
 def test_what_threads_post_happens_on_the_loop(ticks: Ticks) -> None:
-    open_sessions = Sessions(Settings(), ticks, random.Random(1), Metrics())  # noqa: S311
+    open_sessions = Sessions(Settings(), ticks, random.Random(1), Metrics())  # noqa: S311  # spread, not secrecy
     count = registry.BROADCAST_SLICE + 50
     all_of_them = [session(f"ep-{number}") for number in range(count)]
 

@@ -1,6 +1,7 @@
 """The application as a whole, through a real socket: who is let in, and what every answer carries."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from homeostat_controller.api.app import create_app
 from homeostat_controller.api.gate import PUBLIC
 from homeostat_controller.api.headers import HEADERS
 from homeostat_controller.api.problems import MEDIA_TYPE
+from homeostat_controller.metrics import Metrics
+from homeostat_controller.store import tokens
 
 
 def routes(web: Web) -> Iterator[tuple[str, str]]:
@@ -25,9 +28,6 @@ def routes(web: Web) -> Iterator[tuple[str, str]]:
 
 def create_app_once(web: Web) -> Any:
     """The application again, over metrics of its own: its routes are looked at, it does not serve."""
-    from dataclasses import replace  # noqa: PLC0415
-
-    from homeostat_controller.metrics import Metrics  # noqa: PLC0415
 
     return create_app(replace(web.core, metrics=Metrics()))
 
@@ -100,7 +100,6 @@ def test_a_problem_says_what_why_and_next(seen: Web) -> None:
 
 
 def test_only_an_administrators_live_token_lets_in(web: Web) -> None:
-    from homeostat_controller.store import tokens  # noqa: PLC0415
 
     now = web.core.clock()
     with web.core.database.write() as connection:

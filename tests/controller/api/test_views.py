@@ -1,5 +1,6 @@
 """From the store to what the API says, where the routes' own tests do not reach."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -80,7 +81,6 @@ def test_services_are_bounded() -> None:
 
 
 def test_telemetry_and_state_are_both_readings() -> None:
-    from dataclasses import replace  # noqa: PLC0415
 
     found = replace(endpoint(metrics={"cpu.busy": 5.0}), telemetry={"cpu.busy": 4.0, "load.1m": 0.5})
     assert views.endpoint_detail(found).metrics == {"cpu.busy": 5.0, "load.1m": 0.5}

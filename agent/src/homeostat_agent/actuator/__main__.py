@@ -10,8 +10,8 @@ from homeostat_agent.actuator import spare_openssl
 def main() -> int:
     """Run until told to end; one line says why when it cannot."""
     spare_openssl()
-    from homeostat_agent.actuator.app import StartError, run  # noqa: PLC0415
-    from homeostat_agent.config import ConfigError  # noqa: PLC0415
+    from homeostat_agent.actuator.app import StartError, run  # noqa: PLC0415  # loaded only where it is used
+    from homeostat_agent.config import ConfigError  # noqa: PLC0415  # loaded only where it is used
 
     logging.basicConfig(level=logging.INFO, format="time=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s")
     if len(sys.argv) != 2:

@@ -149,7 +149,7 @@ def _host(config: AgentConfig, clock: Clock, protected: Callable[[], tuple[int, 
         from homeostat_agent.actuator.host.windows import WindowsHost  # noqa: PLC0415  # needs pywin32
 
         return WindowsHost(config, clock, protected)
-    from homeostat_agent.actuator.host.linux import LinuxHost  # noqa: PLC0415
+    from homeostat_agent.actuator.host.linux import LinuxHost  # noqa: PLC0415  # loaded only where it is used
 
     return LinuxHost(config, clock, protected)
 

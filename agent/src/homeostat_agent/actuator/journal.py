@@ -189,7 +189,7 @@ class Journal:
         )
         for table in ("step", "note"):
             self._change(
-                f"DELETE FROM {table} WHERE run_id NOT IN (SELECT id FROM run ORDER BY started_us DESC LIMIT ?)"  # noqa: S608
+                f"DELETE FROM {table} WHERE run_id NOT IN (SELECT id FROM run ORDER BY started_us DESC LIMIT ?)"  # noqa: S608  # only constants of this file go in
                 " AND run_id NOT IN (SELECT run_id FROM outcome)",
                 (DETAILED_RUNS_KEPT_MAX,),
             )

@@ -80,7 +80,7 @@ def _is_private(group: int) -> bool:
     if group != os.getegid():
         return False
     import grp  # noqa: PLC0415  # neither is there on Windows
-    import pwd  # noqa: PLC0415
+    import pwd  # noqa: PLC0415  # loaded only where it is used
 
     try:
         user, members = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(group)

@@ -86,7 +86,7 @@ def check_identity(config: AgentConfig) -> Finding:
 
 def check_model(config: AgentConfig) -> Finding:
     """A model lies in its folder and fits this agent's features."""
-    from homeostat_agent.decider import model_folder  # noqa: PLC0415
+    from homeostat_agent.decider import model_folder  # noqa: PLC0415  # loaded only where it is used
 
     try:
         found, passed_over = model_folder.manifests(Path(config.agent.model_dir))
@@ -113,7 +113,7 @@ def check_actuator(config: AgentConfig) -> Finding:
 
 def check_controller(config: AgentConfig) -> Finding:
     """The controller's link address takes a TCP connection."""
-    from homeostat_agent.decider.link import identity  # noqa: PLC0415
+    from homeostat_agent.decider.link import identity  # noqa: PLC0415  # loaded only where it is used
 
     try:
         found = identity.load_identity(config)
@@ -133,8 +133,8 @@ def check_controller(config: AgentConfig) -> Finding:
 
 def check_store(config: AgentConfig) -> Finding:
     """The decider's store can be read and knows a policy."""
-    from homeostat_agent.decider.store.database import StoreError  # noqa: PLC0415
-    from homeostat_agent.decider.store.recorder import reading  # noqa: PLC0415
+    from homeostat_agent.decider.store.database import StoreError  # noqa: PLC0415  # loaded only where it is used
+    from homeostat_agent.decider.store.recorder import reading  # noqa: PLC0415  # loaded only where it is used
 
     try:
         with reading(config.store, config.agent.spool_bytes_max) as stores:

@@ -8,7 +8,7 @@ from homeostat_agent.cli.exits import CommandError
 def run(asked: Asked) -> int:
     """Run the decider until it is told to end."""
     from homeostat_agent import actuator  # noqa: PLC0415  # of the other half only this one function
-    from homeostat_agent.decider.link import lean_grpc  # noqa: PLC0415
+    from homeostat_agent.decider.link import lean_grpc  # noqa: PLC0415  # loaded only where it is used
 
     actuator.spare_openssl()
     lean_grpc.load()

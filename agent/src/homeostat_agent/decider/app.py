@@ -101,7 +101,7 @@ def host(config: AgentConfig, now: Callable[[], datetime]) -> Host:
         from homeostat_agent.decider.sensing.windows import WindowsHost  # noqa: PLC0415  # needs psutil and pywin32
 
         return WindowsHost(config, now)
-    from homeostat_agent.decider.sensing.linux import LinuxHost  # noqa: PLC0415
+    from homeostat_agent.decider.sensing.linux import LinuxHost  # noqa: PLC0415  # loaded only where it is used
 
     return LinuxHost(config, now)
 

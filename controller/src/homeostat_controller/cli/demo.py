@@ -59,14 +59,14 @@ def fault(
 
 
 @app.command()
-def mend(folder: Folder = FOLDER, models: Models = MODELS) -> None:  # noqa: ARG001
+def mend(folder: Folder = FOLDER, models: Models = MODELS) -> None:  # noqa: ARG001  # ./demo gives both options to every sub-command
     """Put the configuration file back that the fault `config` breaks."""
     faults.repair_config(_there(folder))
     say("The configuration file is valid again.")
 
 
 @app.command()
-def status(folder: Folder = FOLDER, models: Models = MODELS) -> None:  # noqa: ARG001
+def status(folder: Folder = FOLDER, models: Models = MODELS) -> None:  # noqa: ARG001  # ./demo gives both options to every sub-command
     """Show what runs, and each endpoint's state as the controller knows it."""
     demo = _there(folder)
     states = stage.states(demo)
@@ -84,7 +84,7 @@ def _word(runs: bool) -> str:  # noqa: FBT001  # a fact, not a switch
 
 
 @app.command()
-def stop(folder: Folder = FOLDER, models: Models = MODELS) -> None:  # noqa: ARG001
+def stop(folder: Folder = FOLDER, models: Models = MODELS) -> None:  # noqa: ARG001  # ./demo gives both options to every sub-command
     """End everything the demo started and remove its folder."""
     if not folder.exists():
         say("No demo is there; nothing to stop.")

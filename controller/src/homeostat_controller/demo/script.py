@@ -97,8 +97,8 @@ def _start_endpoints(demo: Layout, api: Client, models: Path) -> None:
         watch.wait_for(
             f"{endpoint.name} under policy",
             READY_S_MAX,
-            lambda name=endpoint.name: watch.governed(api, name, "demo"),  # type: ignore[misc]
-            lambda name=endpoint.name: f"its log is {demo.log(name)}",  # type: ignore[misc]
+            lambda name=endpoint.name: watch.governed(api, name, "demo"),  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+            lambda name=endpoint.name: f"its log is {demo.log(name)}",  # type: ignore[misc]  # mypy cannot infer a lambda with a default
         )
 
 

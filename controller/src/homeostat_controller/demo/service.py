@@ -26,7 +26,7 @@ class _Answers(BaseHTTPRequestHandler):
             threading.Thread(target=_leak, daemon=True).start()
         self._answer(b"leaking\n")
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name that http.server calls it by
         """Say nothing: the service's log is not what the demo shows."""
 
     def _answer(self, body: bytes) -> None:

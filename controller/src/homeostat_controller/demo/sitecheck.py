@@ -14,7 +14,7 @@ def main() -> int:
         print(f"{path.name}: {error}")  # noqa: T201  # the agent shows this line as evidence
         return 1
     if not isinstance(document, dict) or "greeting" not in document:
-        print(f"{path.name}: lacks 'greeting'")  # noqa: T201
+        print(f"{path.name}: lacks 'greeting'")  # noqa: T201  # the agent shows this line as evidence
         return 1
     return 0
 

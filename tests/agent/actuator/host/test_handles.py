@@ -66,9 +66,9 @@ def test_waiting_is_bounded() -> None:
 
 
 def test_no_descriptor_stays_open() -> None:
-    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208  # a count of descriptors, not paths
     with child() as process:
         for ticks in (0, started(process.pid)):
             with handles.handle(process.pid, ticks):
                 pass
-    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208  # a count of descriptors, not paths

@@ -186,7 +186,7 @@ def test_a_disk_that_is_full_fails_the_work_and_not_the_recorder(recorder: Recor
 
 def test_many_threads_may_submit(recorder: Recorder) -> None:
     futures: list[Future[int]] = []
-    append = lambda s: s.spool.append(b"x")  # noqa: E731
+    append = lambda s: s.spool.append(b"x")  # noqa: E731  # short enough to be read where it is used
     threads = [
         threading.Thread(target=lambda: futures.extend(recorder.submit(append) for _ in range(50))) for _ in range(4)
     ]

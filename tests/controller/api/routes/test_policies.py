@@ -1,5 +1,6 @@
 """Policies through the API: checked, published whole or not at all, followed on each endpoint."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,7 +22,6 @@ def publish(web: Web, text: str) -> Any:
 
 def selecting(**labels: str) -> str:
     """The policy, for endpoints with these labels only."""
-    from dataclasses import replace  # noqa: PLC0415
 
     policy = compile_policy(POLICY).policy
     assert policy is not None

@@ -87,7 +87,7 @@ def _facts(service: Service, query: ServiceQuery, status: ServiceStatus, process
 
 def _units() -> ModuleType:
     # jeepney is loaded where a systemd unit is declared, and only there.
-    from homeostat_agent.actuator.host import units  # noqa: PLC0415
+    from homeostat_agent.actuator.host import units  # noqa: PLC0415  # loaded only where it is used
 
     return units
 

@@ -138,19 +138,19 @@ class WindowsServiceControl:
 
     def start(self, name: str) -> None:
         """See ServiceControl."""
-        import win32service  # noqa: PLC0415
+        import win32service  # noqa: PLC0415  # loaded only where it is used
 
         self._do(name, win32service.SERVICE_START, lambda handle: win32service.StartService(handle, None))
 
     def stop(self, name: str) -> None:
         """See ServiceControl."""
-        import win32service  # noqa: PLC0415
+        import win32service  # noqa: PLC0415  # loaded only where it is used
 
         stop = win32service.SERVICE_CONTROL_STOP
         self._do(name, win32service.SERVICE_STOP, lambda handle: win32service.ControlService(handle, stop))
 
     def _do(self, name: str, right: int, work: Callable[[object], Any]) -> Any:
-        import win32service  # noqa: PLC0415
+        import win32service  # noqa: PLC0415  # loaded only where it is used
 
         try:
             scm = win32service.OpenSCManager(None, None, win32service.SC_MANAGER_CONNECT)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from jeepney import (  # type: ignore[import-untyped]  # it ships no types
+from jeepney import (
     DBusAddress,
     DBusErrorResponse,
     Message,
@@ -17,7 +17,7 @@ from jeepney import (  # type: ignore[import-untyped]  # it ships no types
     Properties,
     new_method_call,
 )
-from jeepney.io.blocking import DBusConnection, open_dbus_connection  # type: ignore[import-untyped]
+from jeepney.io.blocking import DBusConnection, open_dbus_connection
 
 from homeostat_agent.decider.sensing.unit_state import BusError, BusRefusedError, UnitState
 

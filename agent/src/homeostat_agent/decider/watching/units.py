@@ -11,14 +11,14 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from jeepney import (  # type: ignore[import-untyped]  # it ships no types
+from jeepney import (
     HeaderFields,
     MatchRule,
     Message,
     message_bus,
     new_method_call,
 )
-from jeepney.io.blocking import DBusConnection  # type: ignore[import-untyped]
+from jeepney.io.blocking import DBusConnection
 
 from homeostat_agent.config import Service
 from homeostat_agent.decider.sensing.systemd import MANAGER, NAME, SYSTEM_BUS, call, connect, unit_states
