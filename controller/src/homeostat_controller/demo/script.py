@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from homeostat_controller.client.client import Client
@@ -97,8 +98,8 @@ def _start_endpoints(demo: Layout, api: Client, models: Path) -> None:
         watch.wait_for(
             f"{endpoint.name} under policy",
             READY_S_MAX,
-            lambda name=endpoint.name: watch.governed(api, name, "demo"),  # type: ignore[misc]  # mypy cannot infer a lambda with a default
-            lambda name=endpoint.name: f"its log is {demo.log(name)}",  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+            partial(watch.governed, api, endpoint.name, "demo"),
+            partial("its log is {}".format, demo.log(endpoint.name)),
         )
 
 
